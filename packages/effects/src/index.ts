@@ -18,6 +18,7 @@ export * from "./plan/explain.ts";
 export * from "./plan/explanation.ts";
 export * from "./plan/fleet.ts";
 export * from "./plan/fold.ts";
+export * from "./plan/inputs.ts";
 export * from "./plan/plan.ts";
 export * from "./plan/waiting.ts";
 export * from "./release.ts";

@@ -35,8 +35,16 @@ export interface HostReport {
 
 /** Everything that can change what a plan looks at. The one way to change a FleetState. */
 export type FleetChange =
-  /** A verified release; `current` if its channel's current.json names it. */
-  | { readonly kind: "ReleaseVerified"; readonly release: Release; readonly current: boolean }
+  /**
+   * A verified release; `current` if its channel's current.json names it. Applied again, with a later `at`, whenever the
+   * channel's metadata has changed (a new timestamp or snapshot version), never for a mere look: it opens the gate `refused`.
+   */
+  | {
+      readonly kind: "ReleaseVerified";
+      readonly release: Release;
+      readonly current: boolean;
+      readonly at: Instant;
+    }
   /** The channel's metadata or release can't be trusted now; null when it can again. */
   | {
       readonly kind: "ChannelUnverified";

@@ -84,6 +84,8 @@ export interface HostMarks {
   readonly forgivenAt: Instant | null;
   /** The number of the attempt that is owed; the DispatchAck of that attempt clears it. */
   readonly attemptDue: Attempt | null;
+  /** When an operator last asked for a retry; a refusal that the CP heard before it no longer blocks. */
+  readonly retriedAt: Instant | null;
 }
 
 export const noMarks = (rolloutId: RolloutId, host: HostName): HostMarks => ({
@@ -94,4 +96,5 @@ export const noMarks = (rolloutId: RolloutId, host: HostName): HostMarks => ({
   forgottenAt: null,
   forgivenAt: null,
   attemptDue: null,
+  retriedAt: null,
 });
