@@ -1,1 +1,21 @@
-export {};
+/** The one door of the package. */
+export * from "./agentRoutes.ts";
+export * from "./dispatch.ts";
+export * from "./event.ts";
+export * from "./explanation.ts";
+export * from "./ids.ts";
+export * from "./input.ts";
+export * from "./line.ts";
+export * from "./log.ts";
+export * from "./operatorRoutes.ts";
+export * from "./policy.ts";
+export * from "./problem.ts";
+export * from "./publicRoutes.ts";
+export * from "./record.ts";
+export * from "./release.ts";
+export * from "./rollout.ts";
+export * from "./route.ts";
+export * from "./routes.ts";
+export * from "./time.ts";
+export type { Verified } from "./verified.ts";
+export * from "./views.ts";

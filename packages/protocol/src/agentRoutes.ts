@@ -1,0 +1,97 @@
+import { z } from "zod";
+import { dispatchOffer, eventsAnswer, heartbeat, heartbeatAnswer, holding } from "./dispatch.ts";
+import { attempt, channel, inQuery, rolloutIdText } from "./ids.ts";
+import { BATCH_BYTES_MAX } from "./line.ts";
+import {
+  answers,
+  BYTES_ANSWER,
+  COMMAND,
+  json,
+  mayAnswer,
+  NO_ANSWER,
+  READ,
+  type Route,
+} from "./route.ts";
+
+/** Proxies cut silent connections after some minutes at most. */
+export const POLL_WAIT_SECS_MAX = 120;
+/** The last of a unit's output, as an agent keeps it. */
+export const UNIT_LOG_BYTES_MAX = 64 * 1024;
+/** 10,000 streams of a journal that nobody has cleaned, and room. */
+const HEARTBEAT_BYTES_MAX = 2 * 1024 * 1024;
+
+const journals = ["wrong-host", "unauthenticated", "old-journal"] as const;
+
+/** Mutual TLS; each request carries the headers `Nixwave-Journal` and `Nixwave-Protocol`. */
+export const AGENT_ROUTES = {
+  getDispatch: {
+    ...READ,
+    path: "/v1/agent/dispatch",
+    summary: "Waits for a dispatch; 204 when there is none, or when it renews the one that is held",
+    audience: "agent",
+    query: z.object({
+      wait: inQuery(z.int().min(0).max(POLL_WAIT_SECS_MAX)).optional(),
+      holding: holding.optional(),
+    }),
+    answer: mayAnswer(dispatchOffer),
+    problems: journals,
+  },
+  postEvents: {
+    ...COMMAND,
+    path: "/v1/agent/events",
+    summary: "Takes a batch of events, one envelope a line; answered after the commit",
+    audience: "agent",
+    body: { kind: "ndjson", schema: z.string() },
+    answer: answers(eventsAnswer),
+    problems: [...journals, "set-back", "not-stored"],
+    bodyBytesMax: BATCH_BYTES_MAX,
+  },
+  postHeartbeat: {
+    ...COMMAND,
+    path: "/v1/agent/heartbeat",
+    summary: "Says what the host runs and which streams its journal keeps",
+    audience: "agent",
+    body: json(heartbeat),
+    answer: answers(heartbeatAnswer),
+    problems: [...journals, "set-back", "not-stored"],
+    bodyBytesMax: HEARTBEAT_BYTES_MAX,
+  },
+  postLogs: {
+    ...COMMAND,
+    path: "/v1/agent/logs",
+    summary: "Takes the output of a unit that the heartbeat's answer asked for",
+    audience: "agent",
+    query: z.object({
+      rolloutId: rolloutIdText,
+      attempt: inQuery(attempt),
+      purpose: z.enum(["switch", "rollback"]),
+    }),
+    body: { kind: "text", schema: z.string() },
+    answer: NO_ANSWER,
+    problems: [...journals, "not-stored"],
+    bodyBytesMax: UNIT_LOG_BYTES_MAX,
+  },
+  getCurrentRelease: {
+    ...READ,
+    path: "/v1/releases/:channel/current.json",
+    summary: "Names the channel's current release",
+    audience: "agent",
+    params: z.object({ channel }),
+    answer: BYTES_ANSWER,
+    problems: ["unauthenticated", "not-found"],
+  },
+  getReleaseFile: {
+    ...READ,
+    path: "/v1/releases/:channel/:file",
+    summary: "A head by its ref, a bucket or the constraints by their SHA-256; immutable",
+    audience: "agent",
+    params: z.object({
+      channel,
+      file: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})\.json$/, {
+        error: "expected <ref>.json or <sha256>.json",
+      }),
+    }),
+    answer: BYTES_ANSWER,
+    problems: ["unauthenticated", "not-found"],
+  },
+} as const satisfies Record<string, Route>;
