@@ -18,6 +18,9 @@ export interface AgentRun {
   readonly startedAt: Instant;
 }
 
+/** For one unchanged state the machine is asked at most this often: what it could not settle a moment ago it rarely can now. */
+export const OBSERVE_AGAIN_SECS = 30;
+
 /** At an agent's start `observe` is asked before `due`. */
 export function due(state: HostRollout, run: AgentRun, now: Instant): Due | null {
   if (state.supersededBy !== null) return null;
