@@ -19,8 +19,8 @@ import type {
   HeartbeatAnswer,
   LogHead,
   ProblemCode,
+  Verified,
 } from "@nixwave/protocol";
-import type { ReleaseFiles } from "./store/releaseFiles.ts";
 
 /**
  * Everything that can be submitted to the writer. Whoever submits has authenticated the principal and decoded the body;
@@ -70,9 +70,8 @@ export interface ReleasesSeen {
   readonly releases: readonly SeenRelease[];
 }
 export interface SeenRelease {
-  readonly release: Release;
-  /** The verified bytes of head, buckets and constraints; stored so that a rebuild needs nothing else. */
-  readonly files: ReleaseFiles;
+  /** What was verified is stored as read, so that a rebuild needs neither the repository nor its keys. */
+  readonly release: Verified<Release>;
   /** Its channel's current.json names it. Others are stored only by a recovery, which opens them as superseded. */
   readonly current: boolean;
 }

@@ -11,6 +11,8 @@ export interface Clock {
 /** Calls back once, at or soon after `instant`; the answer cancels it. */
 export interface Timer {
   at(instant: Instant, call: () => void): () => void;
+  /** Calls back once, after the input that is ready by now was read: what came together is then decided together. */
+  soon(call: () => void): void;
 }
 
 export interface Random {
