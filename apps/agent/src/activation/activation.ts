@@ -1,5 +1,5 @@
-import type { BootId, ClosureHash, Result } from "@nixwave/effects";
-import type { SystemClosures, UnitRef, UnitState } from "./unit.ts";
+import type { BootId, ClosureHash, Result, UnitSeen } from "@nixwave/effects";
+import type { SystemClosures, UnitRef } from "./unit.ts";
 
 /**
  * What a host's system can do, and nothing of when: one backend is chosen by configuration (`directory`, later `nixos` and
@@ -29,8 +29,8 @@ export interface Activation {
 
   /** Starts the closure's `switch-to-configuration switch` outside the agent's life, with a deadline of its own (hazard 53). */
   fire(run: UnitRun): Promise<Result<null, FireRefused>>;
-  /** What became of a unit. Running alone is never proof of success: the links flip before the run ends. */
-  unit(unit: UnitRef): Promise<UnitState>;
+  /** What became of a unit. `unknown`: it was fired in an earlier boot, which took its outcome along. */
+  unit(unit: UnitRef): Promise<UnitSeen>;
   /** Comes back when the unit no longer runs, or when `signal` is aborted; the caller then looks again. */
   ended(unit: UnitRef, signal: AbortSignal): Promise<void>;
   /** Stops the unit with all its processes and waits; false if it still runs after 90 s. */

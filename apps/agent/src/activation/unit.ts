@@ -9,9 +9,8 @@ import {
   type JournalId,
   type RolloutId,
   rolloutId,
+  type UnitPurpose,
 } from "@nixwave/effects";
-
-export type UnitPurpose = "switch" | "rollback";
 
 /**
  * One detached run of a closure's `switch-to-configuration`, never reused. `tryNo` is the record's `starts` for a switch
@@ -25,16 +24,6 @@ export interface UnitRef {
   readonly purpose: UnitPurpose;
   readonly tryNo: number;
 }
-
-/** What a unit that was fired says of itself. `unknown`: it was fired in an earlier boot and left no outcome. */
-export type UnitState =
-  | { readonly kind: "none" }
-  | { readonly kind: "running" }
-  | { readonly kind: "exited"; readonly code: number }
-  | { readonly kind: "killed" }
-  | { readonly kind: "unknown" };
-
-export const NO_UNIT: UnitState = { kind: "none" };
 
 /** The name in systemd and on disk. `@` would make it an instance of a template, and is replaced. */
 export const unitName = (unit: UnitRef): string =>

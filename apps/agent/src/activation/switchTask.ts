@@ -1,0 +1,208 @@
+import type { ActivationPhase, ClosureHash } from "@nixwave/effects";
+import { deferredComponent, stderrTail } from "./output.ts";
+import { isBusy } from "./seen.ts";
+import {
+  type ActivationParts,
+  backOff,
+  currentActivating,
+  reportUntilRead,
+  type Task,
+  tried,
+  watch,
+} from "./task.ts";
+import { type SystemClosures, type UnitRef, unitOf } from "./unit.ts";
+
+/** What preparing came to; null: called off, or said already why it can't be. */
+type Prepared = "fire" | "nothing-to-switch" | null;
+
+const NEEDS_REBOOT = 100;
+
+/**
+ * LocalFireSwitch, from whatever point a former run of it reached: a unit that runs is watched, one that asked for a
+ * reboot is staged, one that ended otherwise is reported, and only where there is none something is fired.
+ */
+export async function runSwitch(parts: ActivationParts, task: Task): Promise<void> {
+  const record = currentActivating(parts, task);
+  if (record === null) return;
+  const unit = unitOf(record);
+  if (unit !== null) {
+    const seen = await parts.activation.unit(unit);
+    const { running } = await parts.activation.system();
+    if (seen.kind === "running") return await watch(parts, task, unit);
+    if (seen.kind === "exited" && seen.code === NEEDS_REBOOT && running !== record.targetClosure) {
+      return await stage(parts, task, unit);
+    }
+    if (seen.kind === "exited" || seen.kind === "killed") return await reportUntilRead(parts, task);
+  }
+  const prepared = await prepare(parts, task);
+  if (prepared === null) return;
+  if (prepared === "fire") return await fire(parts, task);
+  await parts.mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod: "none" });
+  await reportUntilRead(parts, task);
+}
+
+/**
+ * Tried again until it succeeds, is refused for good, or the loop calls the task off at realiseTimeoutSecs. Nothing here
+ * changes what runs, so that a record that fails here is untouched.
+ */
+async function prepare(parts: ActivationParts, task: Task): Promise<Prepared> {
+  task.stage = "preparing";
+  for (let failures = 0; ; failures += 1) {
+    const record = currentActivating(parts, task);
+    if (record === null) return null;
+    const { targetClosure, rollbackTarget, starts } = record;
+    const step = await tried(() =>
+      prepareOnce(parts, task, { targetClosure, rollbackTarget, isFirst: starts === 0 }),
+    );
+    if (currentActivating(parts, task) === null) return null;
+    const outcome: Step = step.ok ? step.value : { kind: "wait", obstacle: step.error };
+    if (outcome.kind === "broke") return null;
+    if (outcome.kind !== "wait") return outcome.kind;
+    task.obstacle = outcome.obstacle;
+    parts.onTrouble("the switch has to wait", task.obstacle);
+    await backOff(parts, failures, task.signal);
+  }
+}
+
+type Step =
+  | { readonly kind: "fire" }
+  | { readonly kind: "nothing-to-switch" }
+  | { readonly kind: "broke" }
+  | { readonly kind: "wait"; readonly obstacle: string };
+
+interface Closures {
+  readonly targetClosure: ClosureHash;
+  readonly rollbackTarget: ClosureHash | null;
+  /** No start of this attempt has been committed. */
+  readonly isFirst: boolean;
+}
+
+async function prepareOnce(
+  parts: ActivationParts,
+  task: Task,
+  { targetClosure, rollbackTarget, isFirst }: Closures,
+): Promise<Step> {
+  const { activation } = parts;
+  // Busy is waited for and is no failure (hazard 56): the unit of an older record may still be ending.
+  if (await isBusy(activation)) {
+    return { kind: "wait", obstacle: "another switch or rollback of this host still runs" };
+  }
+  const system = await activation.system();
+  if (isAllOn(system, targetClosure)) {
+    await activation.pin("target", targetClosure);
+    return { kind: "nothing-to-switch" };
+  }
+  // An older rollout staged something for the next boot: until this one has shown its health, a reboot must find what runs.
+  if (isFirst && system.running !== null && system.boot !== system.running) {
+    const restored = await activation.stageBoot(system.running, task.signal);
+    if (!restored.ok) return { kind: "wait", obstacle: restored.error.stderrTail };
+  }
+  const room = await activation.preflight(targetClosure);
+  if (!room.ok) return { kind: "wait", obstacle: room.error.message };
+  const realised = await activation.realise(targetClosure, task.signal);
+  if (task.signal.aborted) return { kind: "wait", obstacle: "called off" };
+  if (!realised.ok) {
+    if (!realised.error.final) return { kind: "wait", obstacle: realised.error.message };
+    await broke(parts, task, { phase: "realise", exitCode: null, text: realised.error.message });
+    return { kind: "broke" };
+  }
+  await activation.pin("target", targetClosure);
+  if (rollbackTarget !== null) await activation.pin("rollback", rollbackTarget);
+  const knownGood = parts.knownGood();
+  if (knownGood !== null) await activation.pin("known-good", knownGood);
+
+  const checked = await activation.check(targetClosure, task.signal);
+  if (task.signal.aborted) return { kind: "wait", obstacle: "called off" };
+  if (checked.kind === "refused") {
+    const { exitCode, stderrTail: text } = checked;
+    await broke(parts, task, { phase: "check", exitCode, text });
+    return { kind: "broke" };
+  }
+  return { kind: "fire" };
+}
+
+/** The start is committed before anything changes; the record is read once more before the unit is fired. */
+async function fire(parts: ActivationParts, task: Task): Promise<void> {
+  const { activation, crash, mailbox } = parts;
+  task.stage = "firing";
+  const before = currentActivating(parts, task)?.starts;
+  await mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod: "switch" });
+  const started = currentActivating(parts, task);
+  if (started === null) return;
+  // Starts are counted: if this one was not taken there is nothing to fire, and what is to be seen decides.
+  if (started.starts === before) return await reportUntilRead(parts, task);
+  const target = started.targetClosure;
+  crash.at("before-profile");
+  const set = await tried(() => activation.setProfile(target));
+  if (!set.ok) {
+    return await broke(parts, task, { phase: "profile", exitCode: null, text: set.error });
+  }
+  crash.at("after-profile");
+  const record = currentActivating(parts, task);
+  const unit = record === null ? null : unitOf(record);
+  if (record === null || unit === null) return;
+  crash.at("before-fire");
+  const deadlineSecs = record.terms.policy.activationTimeoutSecs;
+  const fired = await tried(() => activation.fire({ unit, closure: target, deadlineSecs }));
+  crash.at("after-fire");
+  const trouble = fired.ok
+    ? fired.value.ok || fired.value.error.kind === "taken"
+      ? null
+      : fired.value.error.message
+    : fired.error;
+  // It may have been fired before the trouble came; then its own outcome is the better witness.
+  if (trouble !== null && (await activation.unit(unit)).kind === "none") {
+    return await broke(parts, task, { phase: "switch", exitCode: null, text: trouble });
+  }
+  await watch(parts, task, unit);
+}
+
+/** The switch said that only a reboot brings the system up: it becomes the next boot, and that is verified (hazard 52). */
+async function stage(parts: ActivationParts, task: Task, unit: UnitRef): Promise<void> {
+  task.stage = "firing";
+  const record = currentActivating(parts, task);
+  if (record === null) return;
+  const { activation, mailbox } = parts;
+  const staged = await tried(() => activation.stageBoot(record.targetClosure, task.signal));
+  if (currentActivating(parts, task) === null) return;
+  if (!staged.ok) {
+    return await broke(parts, task, { phase: "switch", exitCode: null, text: staged.error });
+  }
+  if (!staged.value.ok) {
+    const { exitCode, stderrTail: text } = staged.value.error;
+    return await broke(parts, task, { phase: "switch", exitCode, text });
+  }
+  const component = deferredComponent(await activation.output(unit));
+  const bootId = await activation.bootId();
+  await mailbox.submit({ kind: "BootStaged", of: task.of, component, bootId });
+}
+
+interface Breakage {
+  readonly phase: ActivationPhase;
+  readonly exitCode: number | null;
+  readonly text: string;
+}
+
+async function broke(parts: ActivationParts, task: Task, breakage: Breakage): Promise<void> {
+  const record = currentActivating(parts, task);
+  if (record === null) return;
+  const { phase, exitCode, text } = breakage;
+  const system = await tried(() => parts.activation.system());
+  const { rollbackTarget } = record;
+  // What can't be read is not known to be untouched.
+  const untouched = system.ok && rollbackTarget !== null && isAllOn(system.value, rollbackTarget);
+  task.stage = "reporting";
+  await parts.mailbox.submit({
+    kind: "SwitchBroke",
+    of: task.of,
+    phase,
+    untouched,
+    exitCode,
+    stderrTail: stderrTail(parts.redact(text)),
+  });
+}
+
+export const isAllOn = (
+  { running, profile, boot }: SystemClosures,
+  closure: ClosureHash,
+): boolean => running === closure && profile === closure && boot === closure;
