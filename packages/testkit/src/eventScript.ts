@@ -158,7 +158,15 @@ export function eventWords(event: OutboundAgentEvent): string {
       return ` to ${closureName(event.revertedToClosure)}`;
     case "DispatchAck":
       return ` attempt ${event.attempt}`;
-    default:
+    case "ActivationStarted":
+    case "ActivationCompleted":
+    case "ActivationDeferred":
+    case "ProbeTopologyDeclared":
+    case "ProbeObservedFirst":
+    case "ProbeFailureFirst":
+    case "RollbackStarted":
+    case "RollbackFailed":
+    case "Converged":
       return "";
   }
 }

@@ -69,22 +69,14 @@ interface Pick {
 function eventWith(kind: EventKind, { secs, attempt, fail, stable }: Pick): OutboundAgentEvent {
   const at = addSecs(START, secs);
   const event = eventsFor(RECORDS.Pending)[kind];
-  switch (event.kind) {
-    case "DispatchAck":
-    case "DispatchReject":
-      return { ...event, attempt: isAttempt(attempt) ? attempt : event.attempt };
-    case "ProbeResult":
-      return {
-        ...event,
-        status: fail ? "fail" : "pass",
-        observedAt: at,
-        probeName: stable ? SYSTEM_STABLE : event.probeName,
-      };
-    case "Converged":
-      return { ...event, convergedAt: at };
-    default:
-      return event;
+  if (event.kind === "DispatchAck" || event.kind === "DispatchReject") {
+    return { ...event, attempt: isAttempt(attempt) ? attempt : event.attempt };
   }
+  if (event.kind === "ProbeResult") {
+    const probeName = stable ? SYSTEM_STABLE : event.probeName;
+    return { ...event, status: fail ? "fail" : "pass", observedAt: at, probeName };
+  }
+  return event.kind === "Converged" ? { ...event, convergedAt: at } : event;
 }
 
 /** What each legal pair does when its event fits the record; every other pair is refused. Written by hand, beside the table. */
