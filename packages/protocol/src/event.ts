@@ -33,6 +33,8 @@ export const PROBE_MODES = [
 const utf8 = new TextEncoder();
 const reason = z.string().max(REASON_LENGTH_MAX);
 const name = z.string().max(NAME_LENGTH_MAX);
+/** Short enough that 64 probes with the longest names fit into a line. */
+const probeKind = z.string().regex(/^[a-z][a-z0-9-]{0,23}$/, { error: "expected a kind of probe" });
 const secs = z.number().min(0);
 const exitCode = z.int().nullable();
 const stderrTail = z.string().refine((text) => utf8.encode(text).length <= STDERR_TAIL_BYTES_MAX, {
@@ -55,7 +57,7 @@ export const subResult = z
 export const subResults = z.array(subResult).max(SUB_RESULTS_MAX).readonly();
 
 export const declaredProbe = z
-  .object({ probeName, kind: name, mode: probeMode, intervalSecs: secs })
+  .object({ probeName, kind: probeKind, mode: probeMode, intervalSecs: secs })
   .readonly();
 export const declaredProbes = z.array(declaredProbe).max(PROBES_MAX).readonly();
 

@@ -44,6 +44,11 @@ export const system = z.string().regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, {
   error: "expected a system such as x86_64-linux",
 });
 
+/** SHA-256 over the closure's sorted lines `path narHash narSize`, in hex. */
+export const closureDigest = z.string().regex(/^[0-9a-f]{64}$/, {
+  error: "expected a SHA-256 of 64 lower-case hex digits",
+});
+
 /** `<channel>/current.json`: the last file of a release to be put in place. */
 export const currentSchema = z.object({ channel, ref: channelRef }).readonly();
 
@@ -83,7 +88,7 @@ export const releaseHostSchema = z
     closure: closureHash,
     wave: z.int().min(1),
     tags: z.array(tag).max(TAGS_MAX).readonly(),
-    closureDigest: sha256Text.nullable(),
+    closureDigest: closureDigest.nullable(),
   })
   .readonly();
 

@@ -13,14 +13,14 @@ export const roleAllows = (has: Role, needs: Role): boolean => RANK[has] >= RANK
 /** What the path's or the query's texts decode to. */
 type Texts = z.ZodType<unknown, { readonly [name: string]: string | undefined }>;
 
-export type Body =
+export type RouteBody =
   | { readonly kind: "none"; readonly schema: z.ZodType }
   | { readonly kind: "json"; readonly schema: z.ZodType }
   /** Lines of JSON that are decoded one by one (decodeLine), so that one bad line stops no other. */
   | { readonly kind: "ndjson"; readonly schema: z.ZodType }
   | { readonly kind: "text"; readonly schema: z.ZodType };
 
-export type Answer =
+export type RouteAnswer =
   | { readonly kind: "json"; readonly status: 200; readonly schema: z.ZodType }
   /** 200 with JSON, or 204 for null. */
   | { readonly kind: "json-or-none"; readonly status: 200; readonly schema: z.ZodType }
@@ -39,8 +39,8 @@ export interface Route {
   readonly role: Role | null;
   readonly params: Texts;
   readonly query: Texts;
-  readonly body: Body;
-  readonly answer: Answer;
+  readonly body: RouteBody;
+  readonly answer: RouteAnswer;
   /** What this route may answer beside EVERY_ROUTE. */
   readonly problems: readonly ProblemCode[];
   /** Bytes that the body may have; more is answered 413 before it is read to its end. */

@@ -1,0 +1,90 @@
+import { err, ok, type Result } from "@nixwave/effects";
+import { isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument, visit } from "yaml";
+
+/** A sentence about one place of a file. */
+export interface Finding {
+  readonly file: string;
+  /** From 1; null where the finding is about the whole file. */
+  readonly line: number | null;
+  readonly sentence: string;
+}
+
+/** `fleet.yaml:14: budget "web" names …` */
+export const formatFinding = ({ file, line, sentence }: Finding): string =>
+  line === null ? `${file}: ${sentence}` : `${file}:${line}: ${sentence}`;
+
+/** A YAML or JSON file's content, and where each part of it stands. */
+export interface Placed {
+  readonly file: string;
+  readonly value: unknown;
+  /** The line of the key or item that a path leads to, or of the nearest part above it. */
+  readonly lineOf: (path: readonly PropertyKey[]) => number;
+}
+
+/** A fleet of 100,000 hosts is about 15 MB. */
+const FILE_LENGTH_MAX = 64 * 1024 * 1024;
+
+/** Reads YAML 1.2, and so JSON. Refuses what can't be told apart in memory: duplicate keys and aliases without end. */
+export function readPlaced({
+  file,
+  text,
+}: {
+  file: string;
+  text: string;
+}): Result<Placed, readonly Finding[]> {
+  const refused = (sentence: string, line: number | null) => err([{ file, line, sentence }]);
+  if (text.length > FILE_LENGTH_MAX) {
+    return refused(`the file has more than ${FILE_LENGTH_MAX} characters`, null);
+  }
+  const lines = new LineCounter();
+  try {
+    const options = { lineCounter: lines, prettyErrors: false, stringKeys: true, uniqueKeys: true };
+    const document = parseDocument(text, { ...options, logLevel: "error" });
+    const wrong = document.errors[0] ?? document.warnings[0];
+    if (wrong !== undefined)
+      return refused(`not YAML: ${wrong.message}`, lines.linePos(wrong.pos[0]).line);
+    const proto = offsetOfProto(document.contents);
+    if (proto !== null) return refused("__proto__ is no key", lines.linePos(proto).line);
+    const root: ParsedNode | null = document.contents;
+    return ok({
+      file,
+      value: document.toJS(),
+      lineOf: (path) => lines.linePos(offsetOf(root, path)).line,
+    });
+  } catch (cause) {
+    // The parser's own limits: aliases that multiply, nesting that exhausts its stack.
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return refused(`not readable as YAML: ${why}`, null);
+  }
+}
+
+/** As a key of an object it would vanish without a word. */
+function offsetOfProto(root: ParsedNode | null): number | null {
+  let found: number | null = null;
+  visit(root, {
+    Pair: (_, pair) => {
+      if (!isScalar(pair.key) || pair.key.value !== "__proto__") return undefined;
+      found = pair.key.range?.[0] ?? 0;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function offsetOf(root: ParsedNode | null, path: readonly PropertyKey[]): number {
+  let offset = root?.range[0] ?? 0;
+  let node: unknown = root;
+  for (const key of path) {
+    if (isMap(node)) {
+      const pair = node.items.find((each) => isScalar(each.key) && each.key.value === String(key));
+      if (pair === undefined || !isScalar(pair.key)) return offset;
+      offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node) && typeof key === "number") {
+      node = node.items[key];
+      if (!(isMap(node) || isSeq(node) || isScalar(node))) return offset;
+      offset = node.range?.[0] ?? offset;
+    } else return offset;
+  }
+  return offset;
+}
