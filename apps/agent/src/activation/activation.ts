@@ -13,6 +13,9 @@ export interface Activation {
   /** Read from the system each time; never remembered. */
   system(): Promise<SystemClosures>;
 
+  /** Where a closure's files are: its declared probes are read there. */
+  closurePath(closure: ClosureHash): string;
+
   /** Room for the closure and for its boot entry. A refusal may pass with time, and is asked again. */
   preflight(closure: ClosureHash): Promise<Result<null, Obstacle>>;
   /** One attempt to have the closure complete on this machine; the worker repeats it. */

@@ -97,6 +97,7 @@ export function directoryActivation(config: DirectoryConfig, ports: DirectoryPor
     backend: "directory",
     bootId: async () => bootId(),
     system,
+    closurePath,
     preflight: async (closure) => roomFor(closure),
     realise,
     pin: async (name, closure) => {

@@ -1,4 +1,5 @@
-import type { HostRollout, Seen, UnitPurpose, UnitSeen } from "@nixwave/effects";
+import type { HostRollout, JournalId, Seen, UnitPurpose, UnitSeen } from "@nixwave/effects";
+import type { ReadRecord } from "../ports.ts";
 import type { Activation } from "./activation.ts";
 import { stderrTail } from "./output.ts";
 import { type UnitRef, unitOf } from "./unit.ts";
@@ -48,4 +49,39 @@ async function ownUnit(activation: Activation, record: HostRollout): Promise<Own
 async function isSwitching(activation: Activation): Promise<boolean> {
   const found = await activation.units();
   return found.some(({ unit, running }) => running && unit.purpose === "switch");
+}
+
+/**
+ * Every start is committed before its unit is fired. So a unit of this journal that its records can't know proves that
+ * the journal was set back (a restored disk image), and must be begun anew.
+ */
+export async function hasStrayUnit(
+  activation: Activation,
+  journalId: JournalId,
+  readRecord: ReadRecord,
+): Promise<boolean> {
+  const found = await activation.units();
+  return found.some(({ unit }) => {
+    if (unit.journalId !== journalId) return false;
+    const record = readRecord(unit.rolloutId);
+    return record === null || !canKnow(record, unit);
+  });
+}
+
+function canKnow(record: HostRollout, unit: UnitRef): boolean {
+  if (unit.attempt !== record.attempt) return unit.attempt < record.attempt;
+  switch (record.kind) {
+    case "Pending":
+      return false;
+    case "Activating":
+      return unit.purpose === "switch" && unit.tryNo <= record.starts;
+    case "Failed":
+      return unit.purpose === "switch" || unit.tryNo <= record.rollbackTries;
+    case "Deferred":
+    case "Soaking":
+    case "Converged":
+      return unit.purpose === "switch";
+    case "Reverted":
+      return true;
+  }
 }

@@ -12,6 +12,7 @@ import type { Mailbox, RecordRef } from "../input.ts";
 import { type Crash, pause, type Random, type ReadRecord, type Timer } from "../ports.ts";
 import type { Activation } from "./activation.ts";
 import { stderrTail } from "./output.ts";
+import { recordRef, sameRecord } from "./recordRef.ts";
 import { readSeen } from "./seen.ts";
 import { type UnitRef, unitOf } from "./unit.ts";
 
@@ -47,15 +48,6 @@ export interface Task {
   /** Why nothing has been fired yet: the last word of a realise that never ended well. */
   obstacle: string;
 }
-
-export const recordRef = ({ rolloutId, journalId, attempt }: HostRollout): RecordRef => ({
-  rolloutId,
-  journalId,
-  attempt,
-});
-
-export const sameRecord = (a: RecordRef, b: RecordRef): boolean =>
-  a.rolloutId === b.rolloutId && a.journalId === b.journalId && a.attempt === b.attempt;
 
 /** Caches come back within minutes; a fleet that waits for one must not ask in step, hence the jitter. */
 const RETRY_FIRST_MS = 1000;

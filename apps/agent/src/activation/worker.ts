@@ -1,18 +1,9 @@
 import type { HostRollout, RolloutId } from "@nixwave/effects";
 import type { ActivationWorker } from "../perform/worker.ts";
+import { recordRef, sameRecord } from "./recordRef.ts";
 import { runRollback } from "./rollbackTask.ts";
 import { runSwitch } from "./switchTask.ts";
-import {
-  type ActivationParts,
-  backOff,
-  current,
-  recordRef,
-  report,
-  sameRecord,
-  type Task,
-  tried,
-  watch,
-} from "./task.ts";
+import { type ActivationParts, backOff, current, report, type Task, tried, watch } from "./task.ts";
 import { unitName, unitOf } from "./unit.ts";
 
 interface Running {

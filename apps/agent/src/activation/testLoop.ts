@@ -1,0 +1,189 @@
+import {
+  addSecs,
+  type ClosureHash,
+  FIRST_ATTEMPT,
+  type HostRollout,
+  type Instant,
+  type OutboundAgentEvent,
+  openHostRollout,
+  type Policy,
+} from "@nixwave/effects";
+import {
+  channelName,
+  closureName,
+  hostName,
+  journal,
+  rollout,
+  START,
+  terms,
+} from "@nixwave/testkit";
+import { decide } from "../decide/decide.ts";
+import { type Decision, type Situation, step } from "../decide/decision.ts";
+import type { Answer, Input, Mailbox } from "../input.ts";
+import type { ActivationWorker, ProbeWorker } from "../perform/worker.ts";
+import type { ReadRecord } from "../ports.ts";
+
+/** The agent's loop with a variable for a journal: the real decisions, made one at a time, performed after they are kept. */
+export interface TestLoop extends Mailbox {
+  readonly events: readonly OutboundAgentEvent[];
+  readonly record: HostRollout;
+  readonly readRecord: ReadRecord;
+  readonly inputs: readonly Input[];
+  now: Instant;
+  /** Whom effects are performed by; a crash and a restart put another one here. */
+  activation: ActivationWorker;
+  probes: ProbeWorker;
+  /** Acknowledges a dispatch for the target, and performs what that means. */
+  acknowledge(
+    target: ClosureHash,
+    rollbackTarget: ClosureHash | null,
+    over?: Partial<Policy>,
+  ): void;
+  /** Replaces the record, as another input would. */
+  put(record: HostRollout): void;
+  /** What `due` says now is done, as the timer would. */
+  tick(): void;
+  /** What happened so far, for people. */
+  story(): readonly string[];
+}
+
+export function testLoop(): TestLoop {
+  const events: OutboundAgentEvent[] = [];
+  const inputs: Input[] = [];
+  let record: HostRollout | null = null;
+  let tail: Promise<unknown> = Promise.resolve();
+
+  const take = (input: Input): Answer => {
+    inputs.push(input);
+    const decision = decide(input, situation());
+    keep(decision);
+    return decision.answer;
+  };
+  const keep = ({ steps, asks }: Decision): void => {
+    for (const made of steps) if (made.record !== null) record = made.record;
+    for (const { before, record: after, effects } of steps) {
+      if (before?.kind === "Activating" && after?.kind !== "Activating") loop.activation.cancel();
+      if (before?.kind === "Soaking" && after?.kind !== "Soaking") loop.probes.stop();
+      for (const effect of effects) {
+        if (effect.kind === "LocalEmitEvent") events.push(effect.payload);
+        if (effect.kind === "LocalFireSwitch") loop.activation.fireSwitch(effect.rolloutId);
+        if (effect.kind === "LocalFireRollbackTo") loop.activation.fireRollback(effect.rolloutId);
+        if (effect.kind === "LocalResetProbeCache") loop.probes.reset(effect.rolloutId);
+      }
+    }
+    for (const ask of asks) {
+      if (ask.kind === "Observe") loop.activation.observe(ask.rolloutId);
+      if (ask.kind === "StopUnit") loop.activation.stopUnit(ask.rolloutId);
+    }
+  };
+  const situation = (): Situation => ({
+    now: loop.now,
+    host: hostName("web-1"),
+    channel: channelName("stable"),
+    run: { startedAt: START },
+    outboxFull: false,
+    asked: "before",
+    facts: {
+      journalId: journal("1"),
+      steadyNow: null,
+      newestCreatedAt: null,
+      knownGood: [],
+      hold: null,
+      logHead: null,
+      booted: true,
+    },
+    record,
+    opaque: false,
+    current: record,
+    previous: null,
+  });
+  const present = (): HostRollout => {
+    if (record === null) throw new Error("nothing was acknowledged yet");
+    return record;
+  };
+
+  const nobody = (): never => {
+    throw new Error("this test has no such worker");
+  };
+  const loop: TestLoop = {
+    events,
+    inputs,
+    get record() {
+      return present();
+    },
+    now: START,
+    readRecord: (rolloutId) => (record?.rolloutId === rolloutId ? record : null),
+    activation: {
+      fireSwitch: nobody,
+      fireRollback: nobody,
+      observe: nobody,
+      stopUnit: nobody,
+      cancel: () => {},
+      close: nobody,
+    },
+    probes: { reset: () => {}, stop: () => {}, close: nobody },
+    submit: (input) => {
+      const answer = tail.then(() => take(input));
+      tail = answer.catch(() => {});
+      return answer;
+    },
+    acknowledge: (target, rollbackTarget, over = {}) => {
+      const pending = openHostRollout({
+        rolloutId: rollout("stable@a1"),
+        host: hostName("web-1"),
+        channel: channelName("stable"),
+        targetClosure: target,
+        attempt: FIRST_ATTEMPT,
+        dispatchedAt: START,
+        soakDueAt: addSecs(START, 600),
+        journalId: journal("1"),
+        terms: terms(over),
+      });
+      const made = step(
+        pending,
+        {
+          kind: "DispatchAck",
+          attempt: FIRST_ATTEMPT,
+          dispatchedAt: START,
+          soakDueAt: addSecs(START, 600),
+          previous: null,
+          currentClosureAtDispatch: rollbackTarget,
+          rollbackTarget,
+          ackedAt: loop.now,
+        },
+        loop.now,
+      );
+      keep({
+        changes: [],
+        steps: [made],
+        asks: [],
+        answer: { outcome: { kind: "stayed" }, record: made.record },
+      });
+    },
+    put: (next) => {
+      record = next;
+    },
+    tick: () => {
+      take({ kind: "TimerFired" });
+    },
+    story: () => events.map(line),
+  };
+  return loop;
+}
+
+function line(event: OutboundAgentEvent): string {
+  switch (event.kind) {
+    case "ActivationStarted":
+      return `ActivationStarted ${event.switchMethod}`;
+    case "ActivationCompleted":
+      return `ActivationCompleted ${closureName(event.observedCurrentClosure)} exit ${event.exitCode ?? "unknown"}`;
+    case "ActivationDeferred":
+      return `ActivationDeferred ${event.component}`;
+    case "ActivationFailed":
+      return `ActivationFailed ${event.phase} exit ${event.exitCode ?? "unknown"}${event.untouched ? " untouched" : ""}`;
+    case "RollbackComplete":
+      return `RollbackComplete ${closureName(event.revertedToClosure)}`;
+    default:
+      return event.kind;
+  }
+}
