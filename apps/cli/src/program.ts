@@ -1,0 +1,94 @@
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import { actionCommands } from "./commandLine/actions.ts";
+import { readCommands } from "./commandLine/reads.ts";
+import { releaseCommands } from "./commandLine/releases.ts";
+import { connect } from "./connect.ts";
+import type { Desk } from "./desk.ts";
+import { EXIT, EXIT_HELP, type ExitCode } from "./exit.ts";
+import { Refusal } from "./refusal.ts";
+import { styleOf } from "./style.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+export const DEFAULT_CP = "http://127.0.0.1:8460";
+
+/** How the command line hands over to a command, and the command its exit code back. */
+export interface Shell {
+  readonly surroundings: Surroundings;
+  desk(): Desk;
+  exitWith(code: ExitCode): void;
+}
+
+export type Root = ReturnType<typeof rootCommand>;
+
+const HELP = `
+Times are relative; with --json they are RFC 3339 in UTC. Colour is off with NO_COLOR.
+
+${EXIT_HELP}
+
+Begin here:
+  $ nixwave init demo                                       an example fleet that teaches
+  $ nixwave release --fleet demo/fleet.yaml --to releases   make a release of it
+  $ nixwave status --watch                                  see it roll out
+  $ nixwave why web-1                                       see why a host is where it is
+`;
+
+function rootCommand(surroundings: Surroundings) {
+  const { terminal } = surroundings;
+  return new Command("nixwave")
+    .description(
+      "Rolls signed releases out to a fleet, wave by wave; this is the operator's command.",
+    )
+    .option(
+      "--cp <URL>",
+      "the control plane (or NIXWAVE_CP)",
+      surroundings.env["NIXWAVE_CP"] ?? DEFAULT_CP,
+    )
+    .option("--json", "data as JSON, one documented schema per command")
+    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(terminal.columns(), 100) })
+    .configureOutput({
+      writeOut: (text) => terminal.data(text),
+      writeErr: (text) => terminal.talk(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "nixwave: ")),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .showSuggestionAfterError()
+    .showHelpAfterError("(--help shows the options, and examples)")
+    .exitOverride()
+    .addHelpText("after", HELP);
+}
+
+/** Runs one command line and comes back with its exit code. Nothing is thrown but our own bugs. */
+export async function run(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
+  let exit: ExitCode = EXIT.fine;
+  const root = rootCommand(surroundings);
+  const shell: Shell = {
+    surroundings,
+    desk: () => {
+      const { cp, json = false } = root.opts();
+      return {
+        surroundings,
+        style: styleOf(surroundings),
+        json,
+        ask: connect(cp, surroundings.stop),
+      };
+    },
+    exitWith: (code) => {
+      exit = code;
+    },
+  };
+  readCommands(root, shell);
+  releaseCommands(root, shell);
+  actionCommands(root, shell);
+  try {
+    await root.parseAsync(argv, { from: "user" });
+    return exit;
+  } catch (cause) {
+    if (cause instanceof CommanderError) return cause.exitCode === 0 ? EXIT.fine : EXIT.usage;
+    if (!(cause instanceof Refusal)) throw cause;
+    // Who pressed Ctrl-C knows why nothing came.
+    if (surroundings.stop.aborted) return EXIT.usage;
+    surroundings.terminal.talk(`nixwave: ${cause.message}\n`);
+    return EXIT.usage;
+  }
+}
