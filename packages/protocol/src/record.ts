@@ -1,4 +1,4 @@
-import type { Instant } from "@nixwave/effects";
+import type { Instant, Soaking } from "@nixwave/effects";
 import { z } from "zod";
 import { declaredProbes, onHealthFailure, probeMode, probeStatus, subResults } from "./event.ts";
 import {
@@ -19,6 +19,19 @@ import { instantMs, instantText } from "./time.ts";
 export const termsSchema = z
   .object({ policy: policySchema, wave: z.int().min(1), soakSecs: z.number().min(0) })
   .readonly();
+
+export const evidenceSchema = <W extends string | number>(at: z.ZodType<Instant, W>) =>
+  z
+    .object({
+      mode: probeMode,
+      status: probeStatus,
+      observedAt: at,
+      statusSince: at,
+      everFailed: z.boolean(),
+      reason: z.string().nullable(),
+      subResults: subResults.nullable(),
+    })
+    .readonly();
 
 /**
  * HostRollout as JSON. `at` says how instants are written: whole milliseconds where a record is stored, RFC 3339 where
@@ -43,17 +56,12 @@ export function hostRolloutSchema<W extends string | number>(at: z.ZodType<Insta
   };
   const acked = { ...base, terms: termsSchema, rollbackTarget: closureHash.nullable() };
   const topology = z.object({ probes: declaredProbes, bootId, declaredAt: at }).readonly();
-  const evidence = z
-    .object({
-      mode: probeMode,
-      status: probeStatus,
-      observedAt: at,
-      statusSince: at,
-      everFailed: z.boolean(),
-      reason: z.string().nullable(),
-      subResults: subResults.nullable(),
-    })
-    .readonly();
+  const evidence = evidenceSchema(at);
+  // Annotated, because Record<ProbeName, …> is another type than the index signature of Soaking.
+  const probes: z.ZodType<
+    Soaking["probes"],
+    { readonly [name: string]: z.input<typeof evidence> }
+  > = z.record(probeName, evidence).readonly();
   return z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("Pending"), ...base, terms: termsSchema.nullable() }).readonly(),
     z
@@ -82,7 +90,7 @@ export function hostRolloutSchema<W extends string | number>(at: z.ZodType<Insta
         activationCompletedAt: at,
         currentClosure: closureHash,
         topology: topology.nullable(),
-        probes: z.record(probeName, evidence).readonly(),
+        probes,
       })
       .readonly(),
     z

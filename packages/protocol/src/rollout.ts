@@ -59,6 +59,7 @@ export const hostMarksSchema = <W extends string | number>(at: z.ZodType<Instant
       forgottenAt: at.nullable(),
       forgivenAt: at.nullable(),
       attemptDue: attempt.nullable(),
+      retriedAt: at.nullable(),
     })
     .readonly();
 
