@@ -14,7 +14,8 @@ export interface Unproven {
 /** What explainHost found: a gate, or one of the other answers. Each has its evidence beside it. */
 export type Answer =
   | { readonly kind: "gate"; readonly block: Block }
-  | { readonly kind: "queued"; readonly dispatch: Dispatch }
+  /** A null dispatch: nothing holds it, and the next plan queues one. */
+  | { readonly kind: "queued"; readonly dispatch: Dispatch | null }
   | { readonly kind: "dispatched"; readonly dispatch: Dispatch }
   | { readonly kind: "activating"; readonly record: HostRollout }
   | { readonly kind: "deferred"; readonly record: HostRollout }

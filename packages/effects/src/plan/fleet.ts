@@ -1,83 +1,176 @@
 import type { HostRollout } from "../host/state.ts";
-import type { Channel, ClosureHash, HostName, JournalId, RolloutId } from "../ids.ts";
-import { invariant } from "../invariant.ts";
+import type { Channel, ClosureHash, HostName, RolloutId } from "../ids.ts";
 import type { Release } from "../release.ts";
 import type { FailureCount, Freeze } from "../rollout/input.ts";
-import type { HostMarks, Rollout } from "../rollout/state.ts";
+import { type HostMarks, noMarks, type Rollout } from "../rollout/state.ts";
 import type { Instant } from "../time.ts";
-import type { FleetChange, HostReport } from "./change.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { FleetChange } from "./change.ts";
+import { type ChannelEntry, closesCycle } from "./channel.ts";
+import { scan, type WaveTally } from "./counts.ts";
+import { type Dispatch, isOpen } from "./dispatch.ts";
+import { FleetIndex } from "./fleetIndex.ts";
+import type { HostSight } from "./member.ts";
 import type { Plan } from "./plan.ts";
+import { compareNames } from "./releaseIndex.ts";
+import { settle } from "./settle.ts";
 import type { Waiting } from "./waiting.ts";
 
-/** What the CP knows of a host beside its records. */
-export interface HostSight {
-  readonly host: HostName;
-  readonly journalId: JournalId | null;
-  readonly lastHeardAt: Instant | null;
-  /** The last heartbeat, and when it came. */
-  readonly report: HostReport | null;
-  readonly reportAt: Instant | null;
-  readonly revoked: boolean;
+export interface Quarantine {
+  readonly channel: Channel;
+  readonly closure: ClosureHash;
+  readonly since: Instant;
 }
 
-/** How far a wave is; `proven` hosts are Converged (or Deferred where that counts). */
-export interface WaveTally {
-  readonly wave: number;
-  readonly hosts: number;
-  readonly done: number;
-  readonly proven: number;
-  readonly complete: boolean;
-}
-
-/** What a plan looks at, kept with its indices by `apply` and by nothing else. Absent things are null. */
-export interface Fleet {
-  readonly readyAt: Instant;
-  apply(change: FleetChange): void;
-  /** Call it right after `plan`, before applying what the plan yields: stores why hosts wait, and forgets what was touched. */
-  planned(plan: Plan): void;
-  /** In topological order of the current releases' channel edges, then by name. */
-  channels(): readonly Channel[];
-  /** What the channel is to run: the current release, unless it is not newer than one opened; then the newest opened. */
-  currentRelease(channel: Channel): Release | null;
-  release(rolloutId: RolloutId): Release | null;
-  rollout(rolloutId: RolloutId): Rollout | null;
-  /** Oldest release first. */
-  rolloutsOf(channel: Channel): readonly Rollout[];
-  /** The one that is planned: created last of those opened. */
-  newestRollout(channel: Channel): Rollout | null;
-  hostNames(): Iterable<HostName>;
-  host(host: HostName): HostSight | null;
-  record(rolloutId: RolloutId, host: HostName): HostRollout | null;
-  recordsOf(host: HostName): readonly HostRollout[];
-  /** `noMarks` where there are none. */
-  marks(rolloutId: RolloutId, host: HostName): HostMarks;
-  /** The latest of this host in this rollout. */
-  dispatch(rolloutId: RolloutId, host: HostName): Dispatch | null;
-  /** The one to hand out, or null. */
-  openDispatch(host: HostName): Dispatch | null;
-  openDispatches(rolloutId: RolloutId): readonly Dispatch[];
-  quarantinedSince(channel: Channel, closure: ClosureHash): Instant | null;
-  quarantines(): readonly {
-    readonly channel: Channel;
-    readonly closure: ClosureHash;
-    readonly since: Instant;
-  }[];
-  freezes(): readonly Freeze[];
-  unverified(channel: Channel): { readonly reason: string; readonly since: Instant } | null;
-  failures(rolloutId: RolloutId): FailureCount;
-  waves(rolloutId: RolloutId): readonly WaveTally[];
-  /** Hosts that hold a slot of the budget now, over all rollouts, by name. */
-  holders(budget: string): readonly HostName[];
-  /** As of the last plan that looked at the host; `explainHost` computes it afresh. */
-  waiting(rolloutId: RolloutId): readonly Waiting[];
-}
-
-/** Being written: it will implement all of Fleet. Code against Fleet until then. */
+/**
+ * What a plan looks at, kept in memory with its indices by `apply` and by nothing else. What is not there reads as null.
+ * A commit that fails throws the whole away: it is loaded again, by `apply`, in any order that has a release's
+ * ReleaseVerified before what it is to decide on.
+ */
 export class FleetState {
+  /** When this CP became ready: silence is not counted from before it. */
   readonly readyAt: Instant;
+  /** For the plan and its gates; not for callers. */
+  readonly index: FleetIndex;
+
   constructor(readyAt: Instant) {
-    invariant(readyAt >= 0, "being written");
     this.readyAt = readyAt;
+    this.index = new FleetIndex(readyAt);
+  }
+
+  apply(change: FleetChange): void {
+    this.index.apply(change);
+  }
+
+  /** Call it right after `plan`, before applying what the plan yields: keeps why hosts wait, and forgets what was touched. */
+  planned(plan: Plan): void {
+    settle(this.index, plan);
+  }
+
+  /** In topological order of the current releases' channel edges, then by name. */
+  channels(): readonly Channel[] {
+    return this.index.order;
+  }
+
+  /** What the channel is to run: the named release, unless one created no earlier was opened; then the newest opened. */
+  currentRelease(channel: Channel): Release | null {
+    return this.index.channels.get(channel)?.current?.release?.release ?? null;
+  }
+
+  /** Whether the release's channel edges would close a cycle: then it is to be refused. */
+  closesCycle(release: Release): boolean {
+    return closesCycle([...this.index.channels.values()], release);
+  }
+
+  release(rolloutId: RolloutId): Release | null {
+    return this.index.rollouts.get(rolloutId)?.release?.release ?? null;
+  }
+
+  rollout(rolloutId: RolloutId): Rollout | null {
+    return this.index.rollouts.get(rolloutId)?.rollout ?? null;
+  }
+
+  /** Oldest release first. */
+  rolloutsOf(channel: Channel): readonly Rollout[] {
+    const entries = this.index.channels.get(channel)?.rollouts ?? [];
+    return entries.flatMap(({ rollout }) => (rollout === null ? [] : [rollout]));
+  }
+
+  /** Created last of those opened: the one that is planned. */
+  newestRollout(channel: Channel): Rollout | null {
+    return this.index.channels.get(channel)?.rollouts.at(-1)?.rollout ?? null;
+  }
+
+  hostNames(): Iterable<HostName> {
+    return this.index.hosts.keys();
+  }
+
+  host(host: HostName): HostSight | null {
+    return this.index.hosts.get(host) ?? null;
+  }
+
+  record(rolloutId: RolloutId, host: HostName): HostRollout | null {
+    return this.index.member(rolloutId, host)?.record ?? null;
+  }
+
+  recordsOf(host: HostName): readonly HostRollout[] {
+    const members = this.index.hosts.get(host)?.members.values() ?? [];
+    return [...members].flatMap(({ record }) => (record === null ? [] : [record]));
+  }
+
+  marks(rolloutId: RolloutId, host: HostName): HostMarks {
+    return this.index.member(rolloutId, host)?.marks ?? noMarks(rolloutId, host);
+  }
+
+  /** The latest of this host in this rollout, answered or not. */
+  dispatch(rolloutId: RolloutId, host: HostName): Dispatch | null {
+    return this.index.member(rolloutId, host)?.dispatch ?? null;
+  }
+
+  /** The one to hand out, or null. */
+  openDispatch(host: HostName): Dispatch | null {
+    const members = this.index.hosts.get(host)?.members.values() ?? [];
+    for (const { dispatch } of members) if (dispatch !== null && isOpen(dispatch)) return dispatch;
+    return null;
+  }
+
+  openDispatches(rolloutId: RolloutId): readonly Dispatch[] {
+    const entry = this.index.rollouts.get(rolloutId);
+    const members = entry === undefined ? [] : [...this.index.agenda.open(entry)];
+    return members
+      .toSorted((a, b) => a.order - b.order || compareNames(a.host.host, b.host.host))
+      .flatMap(({ dispatch }) => (dispatch === null ? [] : [dispatch]));
+  }
+
+  quarantinedSince(channel: Channel, closure: ClosureHash): Instant | null {
+    return this.index.channels.get(channel)?.quarantined.get(closure) ?? null;
+  }
+
+  quarantines(): readonly Quarantine[] {
+    const of = ({ channel, quarantined }: ChannelEntry): readonly Quarantine[] =>
+      [...quarantined].map(([closure, since]) => ({ channel, closure, since }));
+    return [...this.index.channels.values()].flatMap(of);
+  }
+
+  /** Expired ones too, until they are removed. */
+  freezes(): readonly Freeze[] {
+    return this.index.freezes.list();
+  }
+
+  unverified(channel: Channel): { readonly reason: string; readonly since: Instant } | null {
+    return this.index.channels.get(channel)?.unverified ?? null;
+  }
+
+  failures(rolloutId: RolloutId): FailureCount {
+    const entry = this.index.rollouts.get(rolloutId);
+    if (entry === undefined) return { failures: 0, reverted: 0, maxFailures: 0 };
+    return this.index.counts.failures(entry);
+  }
+
+  waves(rolloutId: RolloutId): readonly WaveTally[] {
+    const entry = this.index.rollouts.get(rolloutId);
+    const waves = entry?.release?.release.waves ?? [];
+    return waves.flatMap(({ index }) =>
+      entry === undefined ? [] : [this.index.counts.wave(entry, index)],
+    );
+  }
+
+  /** Hosts that hold a slot of the budget now, over all rollouts, by name. */
+  holders(budget: string): readonly HostName[] {
+    return [...this.index.counts.held(budget).keys()].toSorted(compareNames);
+  }
+
+  /** As of the last plan that looked at each host, in its order; `explainHost` computes it afresh. */
+  waiting(rolloutId: RolloutId): readonly Waiting[] {
+    const members = this.index.rollouts.get(rolloutId)?.members.values() ?? [];
+    return [...members]
+      .toSorted((a, b) => a.order - b.order)
+      .flatMap(({ waiting }) => (waiting === null ? [] : [waiting]));
+  }
+
+  /** Everything that `apply` keeps counted, counted anew: tests hold the two equal. */
+  recount(): ReturnType<typeof scan> {
+    return scan(this.index.rollouts.values());
   }
 }
+
+export type Fleet = FleetState;

@@ -51,6 +51,23 @@ export class Heap<T> {
     return found;
   }
 
+  /** From the least, without taking: each step costs the logarithm of the steps so far, not of the size. */
+  *inOrder(): Generator<T, undefined> {
+    const first = this.#items[0];
+    if (first === undefined) return;
+    const next = new Heap<{ readonly at: number; readonly item: T }>((a, b) =>
+      this.#before(a.item, b.item),
+    );
+    next.push({ at: 0, item: first });
+    for (let least = next.pop(); least !== null; least = next.pop()) {
+      for (const at of [2 * least.at + 1, 2 * least.at + 2]) {
+        const item = this.#items[at];
+        if (item !== undefined) next.push({ at, item });
+      }
+      yield least.item;
+    }
+  }
+
   #sink(item: T): void {
     const items = this.#items;
     let at = 0;

@@ -1,0 +1,28 @@
+import type { Decided } from "./decide.ts";
+import type { FleetIndex } from "./fleetIndex.ts";
+import { type Plan, waitingOf } from "./plan.ts";
+import type { Block } from "./waiting.ts";
+
+/** Keeps what a plan found: why hosts wait, under what each is woken, and when. */
+export function settle(index: FleetIndex, { notes }: Plan): void {
+  const { agenda } = index;
+  index.firstPlanAt ??= notes.now;
+  agenda.clear();
+  agenda.passed(notes.now);
+  for (const { rollout, wakesAt } of notes.rollouts) agenda.wakeRollout(rollout, wakesAt);
+  for (const decided of notes.decided) {
+    const { member, decision, wakesAt } = decided;
+    const block = decision.kind === "waits" ? decision.blocked.block : null;
+    if (block === null) member.waitingSince = null;
+    else if (member.waiting?.block.gate !== block.gate) member.waitingSince = notes.now;
+    member.waiting = decision.kind === "waits" ? waitingOf(decided) : null;
+    member.wakesWhenHeard = block?.gate === "offline";
+    agenda.park(member, isParked(decided, block));
+    agenda.queue(member, block?.gate === "budget" ? block.budget : null);
+    agenda.wakeMember(member, wakesAt);
+  }
+}
+
+/** Woken with its rollout: by a gate that holds all of it, or by new metadata after a refusal. */
+const isParked = ({ decision }: Decided, block: Block | null): boolean =>
+  decision.kind === "waits" && (decision.ofRollout || block?.gate === "refused");
