@@ -1,5 +1,6 @@
 import type {
   Attempt,
+  ByKind,
   Channel,
   ClosureHash,
   FreezeId,
@@ -36,7 +37,7 @@ export type Command =
   | HostRevocation
   | Tick;
 export type CommandKind = Command["kind"];
-export type CommandOf<K extends CommandKind> = Extract<Command, { readonly kind: K }>;
+export type CommandOf<K extends CommandKind> = ByKind<Command>[K] & { readonly kind: K };
 
 /** POST /v1/agent/events: the lines as they came (strict UTF-8, without their newlines); each is decoded here. */
 export interface AgentEvents {
@@ -136,10 +137,10 @@ export interface Refused {
   readonly sentence: string;
 }
 
-/** Not decided, nothing changed, may be repeated: `queue-full`, `not-stored` or `stopping`; a 503 with Retry-After. */
+/** Nothing changed, may be repeated: a 503 with Retry-After, or for `internal`, our bug, a 500. */
 export interface NotNow {
   readonly kind: "not-now";
-  readonly code: "queue-full" | "not-stored" | "stopping";
+  readonly code: "queue-full" | "not-stored" | "stopping" | "internal";
   readonly sentence: string;
   readonly retryAfterSecs: number;
 }
@@ -174,7 +175,8 @@ export interface ReleasesTaken {
   }[];
 }
 
-interface AnswerByKind {
+/** What a command of each kind is answered, after the commit that holds it. */
+export interface Answers {
   readonly AgentEvents: EventsTaken | Refused;
   readonly Heartbeat: Heard | Refused;
   readonly TakeDispatch: DispatchTaken | Refused;
@@ -182,12 +184,18 @@ interface AnswerByKind {
   readonly ReleaseUnreadable: Done;
   readonly HostRevocation: Done;
   readonly Tick: Done;
+  readonly Pause: Done | Refused;
+  readonly Resume: Done | Refused;
+  readonly Clear: Done | Refused;
+  readonly Cancel: Done | Refused;
+  readonly Advance: Done | Refused;
+  readonly Retry: Done | Refused;
+  readonly Freeze: Done | Refused;
+  readonly Unfreeze: Done | Refused;
+  readonly LiftQuarantine: Done | Refused;
+  readonly ResumeAfterRestore: Done | Refused;
 }
-
-/** What a command of this kind is answered, after the commit that holds it. */
-export type AnswerOf<K extends CommandKind> = K extends keyof AnswerByKind
-  ? AnswerByKind[K]
-  : Done | Refused;
+export type AnswerOf<K extends CommandKind> = Answers[K];
 
 /** The one way to change anything. Never rejects: a failure of the disk is a `not-now`. */
 export type Submit = <K extends CommandKind>(

@@ -1,12 +1,12 @@
-import { createHash } from "node:crypto";
 import {
   type HostName,
   invariant,
-  isSha256,
+  isOffset,
   type Offset,
   type RolloutId,
   type Sha256,
 } from "@nixwave/effects";
+import { sha256 } from "./hash.ts";
 
 /** A line of the log as it is stored, with the names under which it is found again. */
 export interface LogText {
@@ -38,12 +38,6 @@ export interface IndexRow {
 /** Raised by whoever changes what a stored line means to the fold. */
 export const REDUCERS_VERSION = 1;
 
-export function sha256(bytes: string | Uint8Array): Sha256 {
-  const hex = createHash("sha256").update(bytes).digest("hex");
-  invariant(isSha256(hex), "a SHA-256 has 64 hex digits");
-  return hex;
-}
-
 /** What stands before the first segment: the hash of nothing. */
 export const GENESIS: Sha256 = sha256("");
 
@@ -59,5 +53,46 @@ export const segmentHash = (segment: {
 export interface LogHeadPosition {
   /** The offset that the next line gets. */
   readonly next: Offset;
+  /** The newest line's offset, or null while the log is empty. */
+  readonly last: Offset | null;
   readonly hash: Sha256;
 }
+
+/** Makes one commit's segment; its lines take the offsets from `head.next` on. */
+export function makeSegment(head: LogHeadPosition, texts: readonly LogText[]): SegmentRow {
+  const { next: firstOffset, hash: prevHash } = head;
+  const lines = texts.map(({ text }) => `${text}\n`).join("");
+  const version = REDUCERS_VERSION;
+  return {
+    firstOffset,
+    count: texts.length,
+    version,
+    lines,
+    prevHash,
+    hash: segmentHash({ prevHash, firstOffset, version, lines }),
+    index: indexOf(firstOffset, texts),
+  };
+}
+
+export function offsetAfter(first: Offset, count: number): Offset {
+  const after = first + count;
+  invariant(isOffset(after), "offsets are whole numbers");
+  return after;
+}
+
+function indexOf(firstOffset: Offset, texts: readonly LogText[]): readonly IndexRow[] {
+  const rows = new Map<string, IndexRow>();
+  texts.forEach(({ host, rolloutId }, place) => {
+    const key = `${host ?? ""} ${rolloutId ?? ""}`;
+    const at = offsetAfter(firstOffset, place);
+    const known = rows.get(key);
+    rows.set(key, { host, rolloutId, firstOffset: known?.firstOffset ?? at, lastOffset: at });
+  });
+  return [...rows.values()];
+}
+
+export const headAfter = ({ firstOffset, count, hash }: SegmentRow): LogHeadPosition => ({
+  next: offsetAfter(firstOffset, count),
+  last: offsetAfter(firstOffset, count - 1),
+  hash,
+});

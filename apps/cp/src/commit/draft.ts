@@ -1,0 +1,128 @@
+import {
+  type Dispatch,
+  type EmitLog,
+  type EmitMetric,
+  type HostName,
+  type Input,
+  type Instant,
+  invariant,
+  type Offset,
+  type RolloutId,
+} from "@nixwave/effects";
+import { type LogLine, storedLogLine } from "@nixwave/protocol";
+import { namesOf } from "../log/names.ts";
+import { type LogText, makeSegment, offsetAfter } from "../log/segment.ts";
+import type { Random } from "../ports.ts";
+import type { Batch, Observation, Stamped } from "../store/change.ts";
+import { type Folded, fold } from "../store/fold.ts";
+import { applyToMemory, type Memory } from "../store/memory.ts";
+
+type WithoutPlace<L> = L extends LogLine ? Omit<L, "offset" | "receivedAt"> : never;
+/** A line before the log has given it its place and instant. */
+export type NewLine = WithoutPlace<LogLine>;
+
+/** One batch while it is decided: whatever is appended is folded at once, so that the next decision sees it. */
+export class Draft {
+  readonly now: Instant;
+  readonly memory: Memory;
+  readonly random: Random;
+  readonly perform: (EmitMetric | EmitLog)[] = [];
+  /** For metrics only: events that were here already, and seconds from queued to acknowledged. */
+  duplicates = 0;
+  readonly acknowledgedSecs: number[] = [];
+  readonly wakes = new Set<HostName>();
+  readonly rollouts = new Set<RolloutId>();
+  readonly #texts: LogText[] = [];
+  readonly #changes: Stamped[] = [];
+  readonly #observations: Observation[] = [];
+
+  constructor(memory: Memory, { now, random }: { readonly now: Instant; readonly random: Random }) {
+    this.memory = memory;
+    this.now = now;
+    this.random = random;
+  }
+
+  /** Appends a line to the batch's segment and folds it. */
+  append(body: NewLine): Folded & { readonly offset: Offset } {
+    const offset = offsetAfter(this.memory.head.next, this.#texts.length);
+    const line: LogLine = { offset, receivedAt: this.now, ...body };
+    const write = (): void => {
+      const { host, rolloutId } = namesOf(line);
+      if (rolloutId !== null) this.rollouts.add(rolloutId);
+      this.#texts.push({ text: JSON.stringify(storedLogLine.parse(line)), host, rolloutId });
+    };
+    // An agent's event is written by its own effect, RemoteAppendEventLog.
+    if (line.kind !== "AgentEvent") write();
+    const folded = fold(this.memory, line, write);
+    invariant(
+      offsetAfter(this.memory.head.next, this.#texts.length) === offset + 1,
+      `the fold of ${line.kind} has written its line once`,
+    );
+    for (const change of folded.changes) {
+      this.#changes.push({ offset, change });
+      applyToMemory(this.memory, change);
+    }
+    this.perform.push(...folded.perform);
+    return { ...folded, offset };
+  }
+
+  input(input: Input): Offset {
+    switch (input.kind) {
+      case "HostLost":
+      case "HostFound":
+      case "HostForgot":
+      case "Frozen":
+      case "Unfrozen":
+      case "QuarantineLifted":
+      case "ReplayEnded":
+        return this.append({ kind: "FleetInput", input }).offset;
+      case "RolloutOpened":
+      case "HostJoined":
+      case "DispatchCancelled":
+      case "HostStateChanged":
+      case "HostSkipped":
+      case "HostReturned":
+      case "WaveCompleted":
+      case "RolloutCompleted":
+      case "SuccessorOpened":
+      case "OperatorPaused":
+      case "OperatorResumed":
+      case "OperatorAdvanced":
+      case "OperatorCleared":
+      case "OperatorRetried":
+      case "OperatorCancelled":
+      case "RetentionExpired":
+        return this.append({ kind: "RolloutInput", input }).offset;
+    }
+  }
+
+  dispatch(dispatch: Dispatch): Offset {
+    if (dispatch.state === "queued") this.wakes.add(dispatch.host);
+    return this.append({ kind: "DispatchChanged", dispatch }).offset;
+  }
+
+  observe(observation: Observation): void {
+    this.#observations.push(observation);
+  }
+
+  log(level: EmitLog["level"], message: string, fields: EmitLog["fields"]): void {
+    this.perform.push({ kind: "EmitLog", level, target: "writer", message, fields });
+  }
+
+  get lineCount(): number {
+    return this.#texts.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#texts.length === 0 && this.#observations.length === 0;
+  }
+
+  /** What is to be committed. */
+  batch(): Batch {
+    return {
+      segment: this.#texts.length === 0 ? null : makeSegment(this.memory.head, this.#texts),
+      changes: this.#changes,
+      observations: this.#observations,
+    };
+  }
+}

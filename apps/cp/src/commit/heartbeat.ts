@@ -1,0 +1,89 @@
+import { type HostName, type JournalId, nextSeq, type RolloutId, type Seq } from "@nixwave/effects";
+import type { LogHead } from "@nixwave/protocol";
+import type { Heard, Heartbeat, Refused } from "../command.ts";
+import { listed } from "../store/listing.ts";
+import type { KnownHost } from "../store/memory.ts";
+import { arrive } from "./arrival.ts";
+import type { Draft } from "./draft.ts";
+import { beginReplay, hostReplayed } from "./replay.ts";
+
+/** Of a host with nothing to catch up with. The lost and offline limits of a policy are many times this. */
+const INTERVAL_SECS = 60;
+/** While its streams are being replayed, so that the gate `replay` opens soon after the last line. */
+const REPLAY_INTERVAL_SECS = 5;
+
+/** What the store says of a reported log head: `ours`, or one that our log has not or has otherwise. */
+export type HeadVerdict = "ours" | "foreign";
+
+/**
+ * Memory only, unless the journal is new. The report touches no record. What is answered of the log is what was committed before this
+ * batch, so that no agent is ever shown a head that a failed commit takes back.
+ */
+export function decideHeartbeat(
+  draft: Draft,
+  command: Heartbeat,
+  verdict: HeadVerdict,
+): Heard | Refused {
+  const { host, report, logHead } = command;
+  const arrived = arrive(draft, command, report);
+  if ("kind" in arrived) return arrived;
+  if (logHead !== null && verdict === "foreign")
+    noteForeign(draft, { host, known: arrived }, logHead);
+  const replayFrom = missing(draft, command);
+  const replayed = Object.keys(replayFrom).length === 0;
+  if (replayed) hostReplayed(draft, host);
+  return {
+    kind: "heard",
+    intervalSecs: replayed ? INTERVAL_SECS : REPLAY_INTERVAL_SECS,
+    replayFrom,
+    logHead: shownHead(draft),
+    want: [],
+  };
+}
+
+/** The streams of which the agent has more than this log, each with the number that is missing first. */
+function missing(
+  { memory }: Draft,
+  {
+    host,
+    journalId,
+    report,
+  }: { host: HostName; journalId: JournalId; report: Heartbeat["report"] },
+): Record<RolloutId, Seq> {
+  const replayFrom: Record<RolloutId, Seq> = {};
+  for (const { rolloutId, lastSeq } of report.streams) {
+    const release = memory.release(rolloutId);
+    if (release === null || listed(release, host) === null) continue;
+    const end = memory.streams.end(host, rolloutId, journalId);
+    if (end.lastSeq < lastSeq) replayFrom[rolloutId] = nextSeq(end.lastSeq);
+  }
+  return replayFrom;
+}
+
+function shownHead({ memory }: Draft): LogHead | null {
+  const { last, hash } = memory.head;
+  return last === null ? null : { offset: last, hash };
+}
+
+/**
+ * This agent was shown a log that is not ours: the database was set back without anybody saying so. The gate `replay` closes, once for
+ * each such head, because the agent goes on reporting the highest that it was shown.
+ */
+function noteForeign(
+  draft: Draft,
+  { host, known }: { readonly host: HostName; readonly known: KnownHost },
+  head: LogHead,
+): void {
+  if (known.foreignHead === head.hash) return;
+  known.foreignHead = head.hash;
+  draft.memory.mustStore = true;
+  draft.log(
+    "warn",
+    "the log was set back: an agent was shown another one, so its channels replay",
+    [
+      ["host", host],
+      ["offset", String(head.offset)],
+    ],
+  );
+  beginReplay(draft);
+}

@@ -1,0 +1,47 @@
+import { addSecs, type Channel, type HostName } from "@nixwave/effects";
+import type { Draft } from "./draft.ts";
+
+/** Closes the gate `replay` on every channel that has a release; where it is closed already it stays as it is. */
+export function beginReplay(draft: Draft): void {
+  const { memory, now } = draft;
+  const fresh = memory.fleet.channels().filter((channel) => !memory.replaying.has(channel));
+  if (fresh.length === 0) return;
+  for (const channel of fresh) {
+    memory.replaying.set(channel, now);
+    draft.observe({ kind: "ReplayGateSet", channel, since: now });
+  }
+  memory.fleet.apply({ kind: "ReplayBegan", channels: fresh, since: now });
+}
+
+/** Heard, with nothing more to send than the log has. */
+export function hostReplayed({ memory }: Draft, host: HostName): void {
+  if (memory.replaying.size === 0 || memory.replayed.has(host)) return;
+  memory.replayed.add(host);
+  memory.fleet.apply({ kind: "HostReplayed", host });
+}
+
+/** Takes the gate away where it holds nobody any more, so that the next start does not wait for all hosts again. */
+export function endReplayWhereOver(draft: Draft): void {
+  const over = [...draft.memory.replaying.keys()].filter((channel) => isOver(draft, channel));
+  if (over.length > 0) endReplay(draft, over);
+}
+
+export function endReplay(draft: Draft, channels: readonly Channel[]): void {
+  for (const channel of channels) {
+    draft.memory.replaying.delete(channel);
+    draft.observe({ kind: "ReplayGateSet", channel, since: null });
+  }
+  draft.memory.fleet.apply({ kind: "ReplayEnded", channels });
+}
+
+function isOver({ memory, now }: Draft, channel: Channel): boolean {
+  const release = memory.fleet.currentRelease(channel);
+  if (release === null) return false;
+  const { offlineGraceSecs } = release.policy;
+  const graceOver = now >= addSecs(memory.fleet.readyAt, offlineGraceSecs);
+  return release.hosts.every(({ host }) => {
+    if (memory.replayed.has(host)) return true;
+    const heardAt = memory.hosts.get(host)?.lastHeardAt ?? null;
+    return graceOver && (heardAt === null || now >= addSecs(heardAt, offlineGraceSecs));
+  });
+}

@@ -1,0 +1,183 @@
+import { invariant, isInstant, isOffset } from "@nixwave/effects";
+import {
+  attempt,
+  bootId,
+  channel,
+  closureHash,
+  gateName,
+  hostName,
+  journalId,
+  LEAVING,
+  lastSeq,
+  offset,
+  rolloutIdText,
+  seq,
+  sha256Text,
+  storedDispatch,
+  storedFreeze,
+  storedHostMarks,
+  storedHostRollout,
+  storedRollout,
+} from "@nixwave/protocol";
+import { z } from "zod";
+import { GENESIS, type LogHeadPosition, offsetAfter } from "../log/segment.ts";
+import type { Connection } from "./database.ts";
+import { storedRelease } from "./releaseRow.ts";
+import type { Loaded, LoadedHost } from "./store.ts";
+
+/** Row decoders: a row that does not fit its schema stops the start with its table, it is never skipped (hazard 75). */
+const at = z.number().refine(isInstant);
+
+const bodyOf = <T>(schema: z.ZodType<T, unknown>) =>
+  z.object({ body: z.string() }).transform((row) => schema.parse(JSON.parse(row.body)));
+
+export const storedReport = z
+  .object({
+    currentClosure: closureHash.nullable(),
+    bootId,
+    agentVersion: z.string(),
+    leaving: z.enum(LEAVING).nullable(),
+    streams: z
+      .array(z.object({ rolloutId: rolloutIdText, attempt, lastSeq }).readonly())
+      .readonly(),
+    clockSkewSecs: z.number(),
+    diskFreeBytes: z.number().nullable(),
+  })
+  .readonly();
+
+const quarantineRow = z
+  .object({ channel, closure: closureHash, since: at })
+  .transform((row) => ({ kind: "QuarantineInserted" as const, ...row }));
+const streamRow = z
+  .object({
+    host: hostName,
+    rollout_id: rolloutIdText,
+    journal_id: journalId,
+    last_seq: seq,
+    last_hash: sha256Text,
+  })
+  .transform((row) => ({
+    kind: "StreamAdvanced" as const,
+    host: row.host,
+    rolloutId: row.rollout_id,
+    journalId: row.journal_id,
+    lastSeq: row.last_seq,
+    lastHash: row.last_hash,
+  }));
+const gateRow = z
+  .object({ rollout_id: rolloutIdText, gate: gateName, since: at })
+  .transform(({ rollout_id, gate, since }) => ({ rolloutId: rollout_id, gate, since }));
+const channelRow = z
+  .object({
+    channel,
+    current: rolloutIdText.nullable(),
+    verified_at: at.nullable(),
+    unverified_reason: z.string().nullable(),
+    unverified_since: at.nullable(),
+  })
+  .transform((row) => ({
+    channel: row.channel,
+    current: row.current,
+    verifiedAt: row.verified_at,
+    unverified:
+      row.unverified_reason === null || row.unverified_since === null
+        ? null
+        : { reason: row.unverified_reason, since: row.unverified_since },
+  }));
+export const hostRow = z.object({
+  host: hostName,
+  last_heard_at: at,
+  report: z.string().nullable(),
+  foreign_head: sha256Text.nullable(),
+});
+export const journalRow = z.object({ host: hostName, journal_id: journalId, began_at: at });
+const replayRow = z.object({ channel, since: at });
+const revokedRow = z.object({ host: hostName });
+const headRow = z.object({ first_offset: offset, count: z.int(), hash: sha256Text });
+
+/** All rows of one query, decoded; the message names the query's table. */
+export function decoded<T>(
+  db: Connection,
+  table: string,
+  query: { readonly schema: z.ZodType<T, unknown>; readonly sql: string },
+): readonly T[] {
+  return db
+    .prepare(query.sql)
+    .all()
+    .map((row) => {
+      const read = query.schema.safeParse(row);
+      if (read.success) return read.data;
+      throw new Error(
+        `A row of the table ${table} is not what this nixwave-cp knows: ${read.error.issues[0]?.message ?? "unreadable"}. Run nixwave-cp check.`,
+        { cause: read.error },
+      );
+    });
+}
+
+export function loadHead(db: Connection): LogHeadPosition {
+  const last = decoded(db, "log_segments", {
+    schema: headRow,
+    sql: "SELECT first_offset, count, hash FROM log_segments ORDER BY first_offset DESC LIMIT 1",
+  })[0];
+  const start = 0;
+  invariant(isOffset(start), "the log begins at 0");
+  if (last === undefined) return { next: start, last: null, hash: GENESIS };
+  const { first_offset: first, count, hash } = last;
+  return { next: offsetAfter(first, count), last: offsetAfter(first, count - 1), hash };
+}
+
+/** Everything at once, in one read transaction, so that it is one state (hazard 69). */
+export const load = (db: Connection): Loaded => db.transaction(() => readAll(db)).deferred();
+
+function readAll(db: Connection): Loaded {
+  const bodies = <T>(table: string, schema: z.ZodType<T, unknown>, order: string) =>
+    decoded(db, table, {
+      schema: bodyOf(schema),
+      sql: `SELECT body FROM ${table} ORDER BY ${order}`,
+    });
+  const rows = <T>(table: string, schema: z.ZodType<T, unknown>) =>
+    decoded(db, table, { schema, sql: `SELECT * FROM ${table}` });
+  return {
+    head: loadHead(db),
+    releases: bodies("releases", storedRelease, "created_at, rollout_id"),
+    channels: rows("channels", channelRow),
+    rollouts: bodies("rollouts", storedRollout, "opened_at, rollout_id"),
+    marks: bodies("rollout_hosts", storedHostMarks, "rollout_id, host"),
+    records: bodies("host_rollouts", storedHostRollout, "dispatched_at, rollout_id, host"),
+    dispatches: bodies("dispatches", storedDispatch, "offset, host"),
+    quarantines: rows("quarantines", quarantineRow),
+    freezes: bodies("freezes", storedFreeze, "offset"),
+    streams: rows("streams", streamRow),
+    gates: rows("gates", gateRow),
+    hosts: loadHosts(db),
+    revoked: rows("revocations", revokedRow).map((row) => row.host),
+    replayGates: rows("replay_gates", replayRow),
+  };
+}
+
+function loadHosts(db: Connection): readonly LoadedHost[] {
+  const heard = new Map(
+    decoded(db, "hosts", { schema: hostRow, sql: "SELECT * FROM hosts" }).map((row) => [
+      row.host,
+      row,
+    ]),
+  );
+  const journals = decoded(db, "host_journals", {
+    schema: journalRow,
+    sql: "SELECT host, journal_id, began_at FROM host_journals ORDER BY host, place",
+  });
+  const byHost = Map.groupBy(journals, (row) => row.host);
+  return [...byHost].map(([host, began]) => {
+    const row = heard.get(host);
+    return {
+      host,
+      lastHeardAt: row?.last_heard_at ?? null,
+      report: row?.report == null ? null : storedReport.parse(JSON.parse(row.report)),
+      foreignHead: row?.foreign_head ?? null,
+      journals: began.map((journal) => ({
+        journalId: journal.journal_id,
+        beganAt: journal.began_at,
+      })),
+    };
+  });
+}
