@@ -1,0 +1,313 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import {
+  type Channel,
+  type ClosureHash,
+  isChannel,
+  type RolloutId,
+  rolloutId,
+} from "@nixwave/effects";
+import { type Client, client, readCurrent } from "@nixwave/protocol";
+import { makeClosure } from "./closure.ts";
+import { type Awaited, NotReached, until } from "./deadline.ts";
+import {
+  DEMO_RULES,
+  type DemoHost,
+  type DemoRules,
+  declarationOf,
+  EIGHT_HOSTS,
+  PROBE_INTERVAL_SECS,
+} from "./declaration.ts";
+import { fetchPort } from "./httpPort.ts";
+import { runScript, type StartedProcess, startProcess } from "./process.ts";
+import { type Service, startService } from "./service.ts";
+import { endUnits } from "./unit.ts";
+
+const ROOT = dirname(dirname(import.meta.dirname));
+const BIN = {
+  cp: join(ROOT, "apps/cp/bin/nixwave-cp.mjs"),
+  agent: join(ROOT, "apps/agent/bin/nixwave-agent.mjs"),
+  cli: join(ROOT, "apps/cli/bin/nixwave.mjs"),
+} as const;
+
+/** The name under which the control plane's process is started, killed and waited for; agents go by their hosts. */
+export const CP = "cp";
+/** A process that was told to stop ends within 10 s; then it is killed. */
+const STOP_SECS = 12;
+const LAST_LINES = 5;
+/** Ten Nodes that compile from source on two cores. */
+const START_SECS = 60;
+
+export interface FleetOptions {
+  readonly hosts?: readonly DemoHost[];
+  readonly rules?: DemoRules;
+  /** How long a switch takes. */
+  readonly switchSecs?: number;
+  /** Added to the environment of every process, by its name: crash points, for instance. */
+  readonly envOf?: (name: string) => Readonly<Record<string, string>>;
+  readonly stop?: AbortSignal;
+}
+
+/** What a version of the demo's service is like: `sick` hosts answer their health check with 503 and this reason. */
+export interface Version {
+  readonly version: string;
+  readonly sick?: { readonly hosts: readonly string[]; readonly reason: string };
+}
+
+/**
+ * A control plane and agents as processes of their own, with everything they own in one scratch folder. Start, kill and
+ * restart each by its name. Nothing is left after `stop`: neither process, nor switch, nor file.
+ */
+export class DemoFleet {
+  readonly folder: string;
+  readonly hosts: readonly DemoHost[];
+  readonly rules: DemoRules;
+  readonly releases: string;
+  readonly data: string;
+  readonly channel: Channel;
+  private readonly options: FleetOptions;
+  private readonly stopSignal: AbortSignal;
+  private readonly processes = new Map<string, StartedProcess>();
+  private service: Service | null = null;
+  private address: string | null = null;
+
+  constructor(options: FleetOptions = {}) {
+    this.options = options;
+    this.hosts = options.hosts ?? EIGHT_HOSTS;
+    this.rules = options.rules ?? DEMO_RULES;
+    this.stopSignal = options.stop ?? new AbortController().signal;
+    if (!isChannel(this.rules.channel)) throw new Error(`${this.rules.channel} is no channel`);
+    this.channel = this.rules.channel;
+    this.folder = mkdtempSync(join(tmpdir(), "nixwave-demo-"));
+    this.releases = join(this.folder, "releases");
+    this.data = join(this.folder, "cp");
+    for (const name of ["releases", "cp", "closures", "logs", "hosts"]) {
+      mkdirSync(join(this.folder, name));
+    }
+  }
+
+  root(host: string): string {
+    return join(this.folder, "hosts", host, "root");
+  }
+  stateDir(host: string): string {
+    return join(this.folder, "hosts", host, "state");
+  }
+  logFile(name: string): string {
+    return join(this.folder, "logs", `${name}.log`);
+  }
+  /** Where operators and agents reach the control plane; known once it has been started. */
+  get url(): string {
+    if (this.address === null) throw new Error("the demo's control plane was not started yet");
+    return this.address;
+  }
+  get client(): Client {
+    return client(this.url, fetchPort, () => ({ "nixwave-operator": "demo" }));
+  }
+
+  /** Everything up: the service, `init`, the control plane, each host on its first closure, the agents. */
+  async start(): Promise<void> {
+    this.service = await startService((host) =>
+      this.hosts.some(({ name }) => name === host) ? this.root(host) : null,
+    );
+    const base = this.closures({ version: "app-0" });
+    for (const { name } of this.hosts) this.install(name, base.get(name) ?? "");
+    await this.mustRun(BIN.cp, ["init", "--data", this.data]);
+    await this.startCp();
+    for (const { name } of this.hosts) this.startAgent(name);
+    await this.until({ what: "every agent's first word", timeoutSecs: START_SECS }, async () => {
+      const page = await this.client.call("getHosts", { query: {} });
+      return page.ok && page.value.total >= this.hosts.length ? true : null;
+    });
+  }
+
+  /** Starts the control plane, or starts it again on the address that the agents know, and waits until it serves. */
+  async startCp(args: readonly string[] = []): Promise<void> {
+    const readyFile = join(this.folder, "cp-ready");
+    rmSync(readyFile, { force: true });
+    const listen = this.address === null ? "127.0.0.1:0" : new URL(this.address).host;
+    const { data, releases } = this;
+    const where = ["--data", data, "--releases", releases, "--listen", listen];
+    const how = ["--insecure-loopback", "--ready-file", readyFile];
+    const cp = this.begin(CP, BIN.cp, ["serve", ...where, ...how, ...args]);
+    await this.until({ what: "a control plane that serves", timeoutSecs: START_SECS }, async () => {
+      if (!cp.isRunning())
+        throw new NotReached(`the control plane ended at once; see ${cp.logFile}`);
+      if (!existsSync(readyFile)) return null;
+      const address = readFileSync(readyFile, "utf8").trim();
+      if (address === "") return null;
+      this.address = address;
+      return true;
+    });
+  }
+
+  startAgent(host: string): StartedProcess {
+    const config = join(this.folder, "hosts", host, "agent.json");
+    mkdirSync(this.stateDir(host), { recursive: true });
+    const settings = {
+      host,
+      channel: this.channel,
+      controlPlane: this.url,
+      insecureLoopback: true,
+      stateDir: this.stateDir(host),
+      activation: {
+        backend: "directory",
+        root: this.root(host),
+        closures: join(this.folder, "closures"),
+      },
+      heartbeatSecs: 2,
+      pollWaitSecs: 30,
+    };
+    writeFileSync(config, `${JSON.stringify(settings, null, 2)}\n`);
+    return this.begin(host, BIN.agent, ["run", "--config", config]);
+  }
+
+  /** What the host's service says that it is, as its last switch left it. */
+  serviceVersion(host: string): string {
+    return readFileSync(join(this.root(host), "service/version"), "utf8").trim();
+  }
+
+  /** The end of each log that says something went wrong, for whoever has to find out why. */
+  lastWords(): string {
+    return [...this.processes.values()]
+      .filter((one) => !one.isRunning())
+      .map(({ name, logFile }) => {
+        const lines = readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-LAST_LINES);
+        return `${name} has ended; it said last:\n${lines.map((line) => `  ${line}\n`).join("")}`;
+      })
+      .join("");
+  }
+
+  isRunning(name: string): boolean {
+    return this.processes.get(name)?.isRunning() ?? false;
+  }
+
+  /** Sends one signal to one process and waits for its end; `SIGKILL` is the crash of the random-kill tests. */
+  async kill(name: string, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const started = this.processes.get(name);
+    if (started === undefined || !started.isRunning()) return;
+    started.signal(signal);
+    await started.ended;
+  }
+
+  async restart(name: string): Promise<void> {
+    await this.kill(name);
+    if (name === CP) await this.startCp();
+    else this.startAgent(name);
+  }
+
+  /** Makes one closure per host of a version of the service. */
+  closures({ version, sick }: Version): ReadonlyMap<string, ClosureHash> {
+    const { service } = this;
+    if (service === null) throw new Error("the demo's service was not started yet");
+    return new Map(
+      this.hosts.map(({ name }) => [
+        name,
+        makeClosure(join(this.folder, "closures"), {
+          host: name,
+          version,
+          ailment: sick?.hosts.includes(name) === true ? sick.reason : null,
+          service: { address: service.address, port: service.port },
+          probeIntervalSecs: PROBE_INTERVAL_SECS,
+          switchSecs: this.options.switchSecs ?? 0.5,
+        }),
+      ]),
+    );
+  }
+
+  /** Makes the closures and releases them with `nixwave release`, as an operator would. */
+  async release(version: Version): Promise<RolloutId> {
+    const file = join(this.folder, "fleet.json");
+    writeFileSync(file, declarationOf(this.hosts, this.rules, this.closures(version)));
+    const { releases, channel } = this;
+    const args = ["release", "--fleet", file, "--to", releases, "--note", version.version];
+    await this.mustRun(BIN.cli, args);
+    const ref = await readCurrent((path) => readFile(join(releases, path)), channel);
+    if (!ref.ok) throw new Error(ref.error.reason);
+    return rolloutId(channel, ref.value);
+  }
+
+  /** Runs `nixwave …` against this control plane. */
+  cli(args: readonly string[]): ReturnType<typeof runScript> {
+    return runScript({
+      script: BIN.cli,
+      args,
+      cwd: this.folder,
+      env: { NIXWAVE_CP: this.url, NIXWAVE_OPERATOR: "demo", NO_COLOR: "1" },
+    });
+  }
+
+  /** `nixwave-cp check` on the stopped or running control plane's data; its output where it finds something. */
+  async check(): Promise<string | null> {
+    const { code, stdout, stderr } = await runScript({
+      script: BIN.cp,
+      args: ["check", "--data", this.data],
+      cwd: this.folder,
+    });
+    return code === 0 ? null : `${stdout}${stderr}`.trim();
+  }
+
+  until<T>(awaited: Omit<Awaited, "stop">, look: () => Promise<T | null>): Promise<T> {
+    return until({ ...awaited, stop: this.stopSignal }, look);
+  }
+
+  /** Ends every process that was started here, the switches that agents left running, and the scratch folder. */
+  async stop(options: { readonly keepFiles?: boolean } = {}): Promise<void> {
+    const running = [...this.processes.values()].filter((one) => one.isRunning());
+    for (const one of running) one.signal("SIGTERM");
+    const killer = setTimeout(() => {
+      for (const one of running) one.signal("SIGKILL");
+    }, STOP_SECS * 1000);
+    await Promise.all(running.map(({ ended }) => ended));
+    clearTimeout(killer);
+    await this.service?.stop();
+    for (const { name } of this.hosts) endUnits(this.root(name));
+    if (options.keepFiles !== true)
+      rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  private begin(name: string, script: string, args: readonly string[]): StartedProcess {
+    if (this.isRunning(name)) throw new Error(`${name} runs already`);
+    const started = startProcess({
+      name,
+      script,
+      args,
+      cwd: this.folder,
+      env: { ...this.options.envOf?.(name) },
+      logFile: this.logFile(name),
+    });
+    this.processes.set(name, started);
+    return started;
+  }
+
+  private async mustRun(script: string, args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await runScript({
+      script,
+      args,
+      cwd: this.folder,
+      env: { NIXWAVE_OPERATOR: "demo" },
+    });
+    if (code === 0) return stdout;
+    throw new NotReached(`${args[0]} ended with ${code}: ${stderr.trim()}`);
+  }
+
+  /** A host as it came from its installer: running, profile and boot default are one closure. */
+  private install(host: string, closure: string): void {
+    const root = this.root(host);
+    mkdirSync(join(root, "service"), { recursive: true });
+    for (const name of ["current-system", "profile", "boot"]) {
+      symlinkSync(join(this.folder, "closures", closure), join(root, name));
+    }
+    writeFileSync(join(root, "service/health"), "ok\n");
+    writeFileSync(join(root, "service/version"), "app-0\n");
+  }
+}

@@ -1,0 +1,120 @@
+import { parseArgs } from "node:util";
+import { Board } from "./board.ts";
+import {
+  assertHalted,
+  badRelease,
+  canaryOf,
+  goodRelease,
+  type Stage,
+  showWhy,
+} from "./chapters.ts";
+import { NotReached } from "./deadline.ts";
+import { CP, DemoFleet } from "./fleet.ts";
+
+const USAGE = `pnpm demo            a minute: a good release, a bad one that rolls itself back, the fix
+pnpm demo --keep     the same, and then it stays up for you to try things
+pnpm demo --ci       no board, and a non-zero exit code with a sentence where a chapter does not end as it must
+`;
+
+const { values } = parseArgs({
+  options: { keep: { type: "boolean" }, ci: { type: "boolean" }, help: { type: "boolean" } },
+});
+
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    interrupted.abort(signal);
+  });
+}
+
+const screen = process.stdout.isTTY && values.ci !== true;
+const board = new Board({
+  write: (text) => {
+    process.stdout.write(text);
+  },
+  redraws: screen,
+  colour: screen && (process.env["NO_COLOR"] ?? "") === "",
+});
+
+async function tellTheStory(stage: Stage): Promise<void> {
+  const { fleet } = stage;
+  board.say(
+    `One control plane and ${fleet.hosts.length} agents, all processes of their own, in ${fleet.folder}`,
+  );
+  await fleet.start();
+  board.say(`The control plane serves ${fleet.url}; every host runs app-0.`);
+  const held = await goodRelease(
+    stage,
+    "app-1",
+    "1. A good release: the canary first, then two more waves",
+  );
+  if (!held.budget || !held.edge) {
+    throw new NotReached(
+      `the good release was expected to show a budget and an edge that hold, and showed ${JSON.stringify(held)}`,
+    );
+  }
+  const bad = await badRelease(stage, "app-2", "2. A bad release: its probe fails on the canary");
+  await assertHalted(stage, bad);
+  board.say("The closure is quarantined, the rollout is halted, seven hosts did not move.");
+  await showWhy(stage);
+  await goodRelease(stage, "app-3", "3. The fix");
+}
+
+/** The control plane is stopped first, so that its database is whole and at rest. */
+async function checkLog({ fleet }: Stage): Promise<void> {
+  await fleet.kill(CP, "SIGTERM");
+  const found = await fleet.check();
+  if (found !== null) throw new NotReached(`nixwave-cp check is not clean: ${found}`);
+  board.say("nixwave-cp check: the database follows from its log.");
+}
+
+async function keepUp({ fleet, stop }: Stage): Promise<void> {
+  board.say(`
+It stays up until Ctrl-C. In another terminal:
+
+  export NIXWAVE_CP=${fleet.url}
+  node apps/cli/bin/nixwave.mjs status
+  node apps/cli/bin/nixwave.mjs rollout show ${fleet.channel}
+  node apps/cli/bin/nixwave.mjs why ${canaryOf(fleet)}
+  node apps/cli/bin/nixwave.mjs events --follow
+  node apps/cli/bin/nixwave.mjs freeze --all --until 10m --reason "trying it"
+  node apps/cli/bin/nixwave.mjs release --fleet ${fleet.folder}/fleet.json --to ${fleet.releases}
+
+Logs, databases and closures are in ${fleet.folder}, until then.`);
+  await new Promise<void>((resolve) => {
+    // A pending promise alone keeps no process alive.
+    const alive = setInterval(() => undefined, 60_000);
+    stop.addEventListener("abort", () => {
+      clearInterval(alive);
+      resolve();
+    });
+  });
+}
+
+async function main(): Promise<number> {
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const stop = interrupted.signal;
+  const fleet = new DemoFleet({ stop });
+  const stage: Stage = { fleet, board, stop };
+  try {
+    await tellTheStory(stage);
+    if (values.keep === true) await keepUp(stage);
+    if (values.ci === true) await checkLog(stage);
+  } catch (cause) {
+    if (!stop.aborted) {
+      const what = cause instanceof Error ? cause.message : String(cause);
+      process.stderr.write(`\ndemo: ${what}\n${fleet.lastWords()}`);
+      return 1;
+    }
+  } finally {
+    await fleet.stop();
+  }
+  if (stop.aborted) return 130;
+  board.say("\nEverything that was started has ended, and the scratch folder is gone.");
+  return 0;
+}
+
+process.exitCode = await main();
