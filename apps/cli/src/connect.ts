@@ -5,10 +5,28 @@ import { NoAnswer, NotThere, Refusal } from "./refusal.ts";
 /** A read of a large fleet takes a second; who waits longer than this waits for nothing. */
 const ANSWER_TIMEOUT_MS = 30_000;
 
-/** The one way to the control plane. `address` is what was typed or set, for sentences. */
-export function connect(address: string, stop: AbortSignal): Ask {
+/** Stands for the operator's token where the control plane listens on loopback only and without TLS. */
+const OPERATOR_HEADER = "nixwave-operator";
+
+export interface Connection {
+  /** What was typed or set, for sentences. */
+  readonly address: string;
+  /** Whose name stands in the log beside what is done. */
+  readonly operator: string;
+  readonly stop: AbortSignal;
+}
+
+/** Who is at the keyboard: NIXWAVE_OPERATOR, else the account's name, made of what a header may hold. */
+export function operatorOf(env: Readonly<Record<string, string | undefined>>): string {
+  const name = env["NIXWAVE_OPERATOR"] ?? env["USER"] ?? env["LOGNAME"] ?? "";
+  const plain = name.replace(/[^a-zA-Z0-9._@-]/g, "-").replace(/^[^a-zA-Z0-9]+/, "");
+  return plain === "" ? "operator" : plain.slice(0, 64);
+}
+
+/** The one way to the control plane. */
+export function connect({ address, operator, stop }: Connection): Ask {
   const base = baseOf(address);
-  const cp = client(base, fetchPort(stop), () => ({}));
+  const cp = client(base, fetchPort(stop), () => ({ [OPERATOR_HEADER]: operator }));
   return async (route, request) => {
     const answer = await cp.call(route, request);
     if (answer.ok) return answer.value;

@@ -2,7 +2,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { actionCommands } from "./commandLine/actions.ts";
 import { readCommands } from "./commandLine/reads.ts";
 import { releaseCommands } from "./commandLine/releases.ts";
-import { connect } from "./connect.ts";
+import { connect, operatorOf } from "./connect.ts";
 import type { Desk } from "./desk.ts";
 import { EXIT, EXIT_HELP, type ExitCode } from "./exit.ts";
 import { Refusal } from "./refusal.ts";
@@ -70,7 +70,11 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
         surroundings,
         style: styleOf(surroundings),
         json,
-        ask: connect(cp, surroundings.stop),
+        ask: connect({
+          address: cp,
+          operator: operatorOf(surroundings.env),
+          stop: surroundings.stop,
+        }),
       };
     },
     exitWith: (code) => {

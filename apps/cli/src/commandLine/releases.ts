@@ -1,5 +1,6 @@
 import { init } from "../commands/init.ts";
 import { release } from "../commands/release.ts";
+import { operatorOf } from "../connect.ts";
 import type { Root, Shell } from "../program.ts";
 import { secsOf } from "../until.ts";
 
@@ -43,8 +44,7 @@ Examples:
     .action(async ({ fleet, to, closure, note, yes = false, dryRun = false, ...typed }) => {
       const { channel = null, revision = null, wait = false, timeout } = typed;
       const waitSecs = wait ? secsOf("--timeout", timeout) : null;
-      const { env } = shell.surroundings;
-      const createdBy = env["NIXWAVE_OPERATOR"] ?? env["USER"] ?? "unknown";
+      const createdBy = operatorOf(shell.surroundings.env);
       shell.exitWith(
         await release(
           shell.desk(),

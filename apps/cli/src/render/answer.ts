@@ -31,7 +31,11 @@ export function sayAnswer(explanation: Explanation, now: Instant, timeZone: stri
       return {
         tone: "busy",
         headline: `${host} may move to ${rollout}`,
-        evidence: [`attempt ${answer.dispatch.attempt} lies ready for its next poll`],
+        evidence: [
+          answer.dispatch === null
+            ? "its dispatch is made with the next plan"
+            : `attempt ${answer.dispatch.attempt} lies ready for its next poll`,
+        ],
       };
     case "dispatched":
       return {
