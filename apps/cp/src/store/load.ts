@@ -1,4 +1,4 @@
-import { invariant, isInstant, isOffset } from "@nixwave/effects";
+import { invariant, isInstant, isOffset, type Release } from "@nixwave/effects";
 import {
   attempt,
   bootId,
@@ -139,7 +139,7 @@ function readAll(db: Connection): Loaded {
     decoded(db, table, { schema, sql: `SELECT * FROM ${table}` });
   return {
     head: loadHead(db),
-    releases: bodies("releases", storedRelease, "created_at, rollout_id"),
+    releases: loadReleases(db),
     channels: rows("channels", channelRow),
     rollouts: bodies("rollouts", storedRollout, "opened_at, rollout_id"),
     marks: bodies("rollout_hosts", storedHostMarks, "rollout_id, host"),
@@ -154,6 +154,13 @@ function readAll(db: Connection): Loaded {
     replayGates: rows("replay_gates", replayRow),
   };
 }
+
+/** The oldest first. */
+export const loadReleases = (db: Connection): readonly Release[] =>
+  decoded(db, "releases", {
+    schema: bodyOf(storedRelease),
+    sql: "SELECT body FROM releases ORDER BY created_at, rollout_id",
+  });
 
 function loadHosts(db: Connection): readonly LoadedHost[] {
   const heard = new Map(

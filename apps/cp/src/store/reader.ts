@@ -1,20 +1,39 @@
-import type {
-  Channel,
-  ClosureHash,
-  Dispatch,
-  Freeze,
-  HostMarks,
-  HostName,
-  HostReport,
-  HostRollout,
-  HostState,
-  Instant,
-  JournalId,
-  Offset,
-  Rollout,
-  RolloutId,
-  RolloutState,
+import {
+  type Channel,
+  type ClosureHash,
+  type Dispatch,
+  type Freeze,
+  HOST_STATES,
+  type HostMarks,
+  type HostName,
+  type HostReport,
+  type HostRollout,
+  type HostState,
+  type Instant,
+  isInstant,
+  type JournalId,
+  type Offset,
+  type Rollout,
+  type RolloutId,
+  type RolloutState,
 } from "@nixwave/effects";
+import {
+  channel,
+  closureHash,
+  hostName,
+  journalId,
+  offset,
+  rolloutIdText,
+  storedDispatch,
+  storedFreeze,
+  storedHostMarks,
+  storedHostRollout,
+  storedRollout,
+} from "@nixwave/protocol";
+import { z } from "zod";
+import { readLog } from "../log/read.ts";
+import { openReadOnly } from "./database.ts";
+import { storedReport } from "./load.ts";
 
 /**
  * Reads of committed rows, over a connection of its own: never blocks the writer, never sees half a commit.
@@ -92,3 +111,113 @@ export interface LogPage {
   /** False where the page ends at the end of the log. */
   readonly more: boolean;
 }
+
+const PAGE_MAX = 10_000;
+
+/** Opens the views' connection. Each answer is one statement, so each is one state of the database. */
+export function openReader(path: string): Reader {
+  const db = openReadOnly(path);
+  const bodies = <T>(schema: z.ZodType<T, unknown>, sql: string, values: readonly unknown[]) =>
+    db
+      .prepare(sql)
+      .pluck()
+      .all(...values)
+      .map((body) => schema.parse(JSON.parse(String(body))));
+  const limited = (limit: number): number => Math.min(limit, PAGE_MAX);
+  return {
+    rollouts: ({ channel, state }) =>
+      bodies(
+        storedRollout,
+        `SELECT body FROM rollouts WHERE (?1 IS NULL OR channel = ?1) AND (?2 IS NULL OR state = ?2)
+          ORDER BY opened_at DESC, rollout_id`,
+        [channel ?? null, state ?? null],
+      ),
+    rollout: (rolloutId) =>
+      bodies(storedRollout, "SELECT body FROM rollouts WHERE rollout_id = ?", [rolloutId])[0] ??
+      null,
+    recordsOf: (rolloutId, { after, limit }) =>
+      bodies(
+        storedHostRollout,
+        "SELECT body FROM host_rollouts WHERE rollout_id = ? AND host > ? ORDER BY host LIMIT ?",
+        [rolloutId, after ?? "", limited(limit)],
+      ),
+    marksOf: (rolloutId) =>
+      bodies(storedHostMarks, "SELECT body FROM rollout_hosts WHERE rollout_id = ? ORDER BY host", [
+        rolloutId,
+      ]),
+    recordsOfHost: (host) =>
+      bodies(
+        storedHostRollout,
+        "SELECT body FROM host_rollouts WHERE host = ? ORDER BY dispatched_at DESC, rollout_id",
+        [host],
+      ),
+    dispatchesOfHost: (host) =>
+      bodies(storedDispatch, "SELECT body FROM dispatches WHERE host = ? ORDER BY offset DESC", [
+        host,
+      ]),
+    transitions: ({ host, rolloutId, after, limit }) =>
+      db
+        .prepare(
+          `SELECT * FROM transitions WHERE host = ?1 AND offset > ?2 AND (?3 IS NULL OR rollout_id = ?3)
+            ORDER BY offset LIMIT ?4`,
+        )
+        .all(host, after ?? -1, rolloutId ?? null, limited(limit))
+        .map((row) => transitionRow.parse(row)),
+    quarantines: () =>
+      db
+        .prepare("SELECT channel, closure, since FROM quarantines ORDER BY channel, closure")
+        .all()
+        .map((row) => quarantineRow.parse(row)),
+    freezes: () => bodies(storedFreeze, "SELECT body FROM freezes ORDER BY offset", []),
+    hosts: ({ after, limit }) =>
+      db
+        .prepare(`${HOSTS} WHERE hosts.host > ? ORDER BY hosts.host LIMIT ?`)
+        .all(after ?? "", limited(limit))
+        .map((row) => storedHost.parse(row)),
+    host(host) {
+      const row = db.prepare(`${HOSTS} WHERE hosts.host = ?`).get(host);
+      return row === undefined ? null : storedHost.parse(row);
+    },
+    events: (filter, page) =>
+      db.transaction(() => readLog(db, filter, { ...page, limit: limited(page.limit) })).deferred(),
+    close: () => void db.close(),
+  };
+}
+
+const at = z.number().refine(isInstant);
+const quarantineRow = z.object({ channel, closure: closureHash, since: at });
+const transitionRow = z
+  .object({
+    offset,
+    host: hostName,
+    rollout_id: rolloutIdText,
+    from_state: z.enum(HOST_STATES),
+    to_state: z.enum(HOST_STATES),
+    at,
+  })
+  .transform((row) => ({
+    offset: row.offset,
+    host: row.host,
+    rolloutId: row.rollout_id,
+    from: row.from_state,
+    to: row.to_state,
+    at: row.at,
+  }));
+
+const HOSTS = `SELECT host, last_heard_at, report,
+  (SELECT json_group_array(json_object('journalId', journal_id, 'beganAt', began_at))
+    FROM (SELECT * FROM host_journals WHERE host_journals.host = hosts.host ORDER BY place)) AS journals
+  FROM hosts`;
+const storedHost = z
+  .object({
+    host: hostName,
+    last_heard_at: at,
+    report: z.string().nullable(),
+    journals: z.string(),
+  })
+  .transform((row) => ({
+    host: row.host,
+    lastHeardAt: row.last_heard_at,
+    report: row.report === null ? null : storedReport.parse(JSON.parse(row.report)),
+    journals: z.array(z.object({ journalId, beganAt: at })).parse(JSON.parse(row.journals)),
+  }));
