@@ -19,9 +19,7 @@ let host: TestHost;
 beforeEach(() => {
   host = testHost();
 });
-afterEach(async () => {
-  await host.remove();
-});
+afterEach(() => host.remove());
 
 test("a host without links runs nothing that we know", async () => {
   expect(await host.activation.system()).toEqual({ running: null, profile: null, boot: null });

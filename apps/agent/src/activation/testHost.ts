@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -15,7 +14,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { ClosureHash } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
-import type { Process, RunResult, Timer } from "../ports.ts";
+import { systemProcess } from "../perform/process.ts";
+import { systemDisk, systemRandom } from "../perform/systemPorts.ts";
+import type { Timer } from "../ports.ts";
 import type { Activation } from "./activation.ts";
 import { type DirectoryConfig, type DirectoryPorts, directoryActivation } from "./directory.ts";
 
@@ -41,7 +42,11 @@ export interface TestHost {
   readLink(name: LinkName): string;
   writeFile(name: string, text: string): void;
   exists(name: string): boolean;
-  remove(): Promise<void>;
+  /** The numbers of what runs for this host, by the environment that units get; zombies are no more. */
+  processes(): readonly string[];
+  /** Power cut: nothing of the host runs any more. */
+  killAll(): void;
+  remove(): void;
 }
 export type LinkName = "current-system" | "profile" | "boot";
 
@@ -54,8 +59,6 @@ export const fastTimer: Timer = {
   },
 };
 
-export const realProcess: Process = { run: (argv, options) => runReal(argv, options) };
-
 export function testHost(existing?: string): TestHost {
   const dir = existing ?? mkdtempSync(join(tmpdir(), "nixwave-host-"));
   const root = join(dir, "host");
@@ -65,14 +68,10 @@ export function testHost(existing?: string): TestHost {
   const path = process.env["PATH"] ?? "/usr/bin:/bin";
   const config: DirectoryConfig = { closures, root, cache, path };
   const ports: DirectoryPorts = {
-    process: realProcess,
+    process: systemProcess,
     timer: fastTimer,
-    random: { unit: () => 0.5, hex: (bytes) => randomBytes(bytes).toString("hex") },
-    disk: {
-      readText: (file) => (existsSync(file) ? readFileSync(file, "utf8") : null),
-      writeAtomically: (file, text) => writeFileSync(file, text),
-      freeBytes: () => null,
-    },
+    random: systemRandom,
+    disk: systemDisk,
   };
   const activation = directoryActivation(config, ports);
   return {
@@ -97,12 +96,39 @@ export function testHost(existing?: string): TestHost {
     readLink: (name) => basename(readlinkSync(join(root, name))),
     writeFile: (name, text) => writeFileSync(join(root, name), text),
     exists: (name) => existsSync(join(root, name)),
-    remove: async () => {
-      const units = existsSync(join(root, "units")) ? await activation.units() : [];
-      for (const { unit } of units) await activation.stop(unit);
+    processes: () => processesOf(root),
+    killAll: () => killProcessesOf(root),
+    remove: () => {
+      killProcessesOf(root);
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+function processesOf(root: string): readonly string[] {
+  return readdirSync("/proc").filter((pid) => {
+    if (!/^[0-9]+$/.test(pid)) return false;
+    try {
+      if (/\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) return false;
+      return readFileSync(`/proc/${pid}/environ`, "utf8").includes(`NIXWAVE_ROOT=${root}\0`);
+    } catch {
+      // It ended at this moment.
+      return false;
+    }
+  });
+}
+
+/** A process may fork while the list is walked, so it is walked until nobody is left. */
+function killProcessesOf(root: string): void {
+  for (let pids = processesOf(root); pids.length > 0; pids = processesOf(root)) {
+    for (const pid of pids) {
+      try {
+        process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // It ended at this moment.
+      }
+    }
+  }
 }
 
 function scriptText(script: Script): string {
@@ -118,50 +144,4 @@ case "\${1:-}" in
   *) ${script.usage ?? 'echo "Usage: $0 check|boot|switch" >&2; exit 1'} ;;
 esac
 `;
-}
-
-function runReal(
-  argv: readonly string[],
-  options: Parameters<Process["run"]>[1],
-): Promise<RunResult> {
-  return new Promise((resolve) => {
-    const [command = "", ...args] = argv;
-    let stdout = "";
-    let stderr = "";
-    let cut: "timed-out" | "aborted" | null = null;
-    const child: ChildProcess = spawn(command, args, {
-      cwd: options.cwd,
-      env: options.env ?? {},
-      detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const kill = (why: "timed-out" | "aborted"): void => {
-      cut ??= why;
-      if (child.pid === undefined) return;
-      try {
-        process.kill(-child.pid, "SIGKILL");
-      } catch {
-        // It ended at this moment.
-      }
-    };
-    const abort = (): void => kill("aborted");
-    const timer = setTimeout(() => kill("timed-out"), options.timeoutMs);
-    options.signal?.addEventListener("abort", abort, { once: true });
-    if (options.signal?.aborted === true) abort();
-    child.stdout?.on("data", (chunk) => {
-      stdout = (stdout + String(chunk)).slice(-options.outputBytesMax);
-    });
-    child.stderr?.on("data", (chunk) => {
-      stderr = (stderr + String(chunk)).slice(-options.outputBytesMax);
-    });
-    const end = (result: RunResult["end"]): void => {
-      clearTimeout(timer);
-      options.signal?.removeEventListener("abort", abort);
-      resolve({ end: cut === null ? result : { kind: cut }, stdout, stderr });
-    };
-    child.on("error", (cause) => end({ kind: "not-started", message: cause.message }));
-    child.on("close", (code, signal) =>
-      end(code === null ? { kind: "signalled", signal: signal ?? "?" } : { kind: "exited", code }),
-    );
-  });
 }

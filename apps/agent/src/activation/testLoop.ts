@@ -172,18 +172,15 @@ export function testLoop(): TestLoop {
 }
 
 function line(event: OutboundAgentEvent): string {
-  switch (event.kind) {
-    case "ActivationStarted":
-      return `ActivationStarted ${event.switchMethod}`;
-    case "ActivationCompleted":
-      return `ActivationCompleted ${closureName(event.observedCurrentClosure)} exit ${event.exitCode ?? "unknown"}`;
-    case "ActivationDeferred":
-      return `ActivationDeferred ${event.component}`;
-    case "ActivationFailed":
-      return `ActivationFailed ${event.phase} exit ${event.exitCode ?? "unknown"}${event.untouched ? " untouched" : ""}`;
-    case "RollbackComplete":
-      return `RollbackComplete ${closureName(event.revertedToClosure)}`;
-    default:
-      return event.kind;
+  const words: string[] = [event.kind];
+  if ("switchMethod" in event) words.push(event.switchMethod);
+  if ("observedCurrentClosure" in event) words.push(closureName(event.observedCurrentClosure));
+  if ("revertedToClosure" in event) words.push(closureName(event.revertedToClosure));
+  if ("component" in event) words.push(event.component);
+  if ("phase" in event) words.push(event.phase);
+  if ("exitCode" in event && !event.kind.startsWith("Rollback")) {
+    words.push("exit", String(event.exitCode ?? "unknown"));
   }
+  if ("untouched" in event && event.untouched) words.push("untouched");
+  return words.join(" ");
 }

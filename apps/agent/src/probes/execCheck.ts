@@ -6,8 +6,10 @@ import { failed, PASS, type RunCheck } from "./check.ts";
 
 export interface ExecCheck {
   readonly argv: readonly string[];
+  /** The one that is health. */
+  readonly exitCode: number;
   /** `json`: stdout is a list of sub-results, the evidence of compliance checks. */
-  readonly results: "exit-code" | "json";
+  readonly results: "json" | null;
   readonly mode: ProbeMode;
   readonly timeoutSecs: number;
 }
@@ -23,7 +25,7 @@ const OUTPUT_BYTES_MAX = 256 * 1024;
 
 /** The exit code decides; sub-results are evidence beside it. The process group is killed at the timeout (hazard 60). */
 export function execCheck(check: ExecCheck, { process, env }: ExecPlace): RunCheck {
-  const { argv, results, mode, timeoutSecs } = check;
+  const { argv, exitCode, results, mode, timeoutSecs } = check;
   return async (signal) => {
     const { end, stdout, stderr } = await process.run(argv, {
       cwd: "/",
@@ -35,8 +37,8 @@ export function execCheck(check: ExecCheck, { process, env }: ExecPlace): RunChe
     const said = (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
     const list = results === "json" ? readSubResults(stdout, mode) : null;
     const evidence = list !== null && list.ok ? list.value : null;
-    if (end.kind !== "exited" || end.code !== 0) {
-      const reason = `${argv.join(" ")} ${endText(end, timeoutSecs)}`;
+    if (end.kind !== "exited" || end.code !== exitCode) {
+      const reason = `${argv.join(" ")} ${endText(end, check)}`;
       return failed(said === "" ? reason : `${reason}: ${said}`, evidence);
     }
     if (list !== null && !list.ok) return failed(`${argv.join(" ")} ${list.reason}`);
@@ -67,10 +69,10 @@ function readSubResults(stdout: string, mode: ProbeMode): Read {
   return { ok: false, reason: `printed bad sub-results: ${z.prettifyError(read.error)}` };
 }
 
-function endText(end: RunEnd, timeoutSecs: number): string {
+function endText(end: RunEnd, { exitCode, timeoutSecs }: ExecCheck): string {
   switch (end.kind) {
     case "exited":
-      return `exited with ${end.code}`;
+      return `exited with ${end.code}; expected ${exitCode}`;
     case "signalled":
       return `was killed by ${end.signal}`;
     case "timed-out":

@@ -6,7 +6,7 @@ export interface HttpCheck {
   /** The status that is health; redirects are not followed. */
   readonly status: number;
   /** Must occur in the answer; null: the answer is not looked at. */
-  readonly body: string | null;
+  readonly bodyContains: string | null;
   readonly timeoutSecs: number;
 }
 
@@ -14,7 +14,7 @@ export interface HttpCheck {
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
 export function httpCheck(check: HttpCheck, http: Http): RunCheck {
-  const { url, status, body, timeoutSecs } = check;
+  const { url, status, bodyContains, timeoutSecs } = check;
   return async (signal) => {
     try {
       const answer = await http.request({
@@ -30,8 +30,10 @@ export function httpCheck(check: HttpCheck, http: Http): RunCheck {
         return failed(`${url} answered ${answer.status}; expected ${status}`);
       }
       const text = new TextDecoder().decode(answer.body);
-      if (body === null || text.includes(body)) return PASS;
-      return failed(`${url} answered ${status}, but its body lacks ${JSON.stringify(body)}`);
+      if (bodyContains === null || text.includes(bodyContains)) return PASS;
+      return failed(
+        `${url} answered ${status}, but its body lacks ${JSON.stringify(bodyContains)}`,
+      );
     } catch (cause) {
       return failed(`${url} gave no answer within ${timeoutSecs} s: ${messageOf(cause)}`);
     }

@@ -3,18 +3,18 @@ import type { Timer } from "../ports.ts";
 import { type CheckOutcome, failed, PASS, type RunCheck } from "./check.ts";
 
 export interface TcpCheck {
-  readonly address: string;
+  readonly host: string;
   readonly port: number;
   readonly timeoutSecs: number;
 }
 
 /** Passes when a connection is made; nothing is sent. */
 export function tcpCheck(check: TcpCheck, timer: Timer): RunCheck {
-  const { address, port, timeoutSecs } = check;
-  const where = `${address} port ${port}`;
+  const { host, port, timeoutSecs } = check;
+  const where = `${host} port ${port}`;
   return (signal) =>
     new Promise<CheckOutcome>((resolve) => {
-      const socket = connect({ host: address, port });
+      const socket = connect({ host, port });
       const end = (outcome: CheckOutcome): void => {
         cancel();
         signal.removeEventListener("abort", giveUp);

@@ -1,15 +1,17 @@
 import {
+  type ClosureHash,
   type DeclaredProbe,
+  err,
   PROBE_TOPOLOGY,
-  type ProbeMode,
+  type Result,
   SYSTEM_STABLE,
 } from "@nixwave/effects";
+import { type Check, PROBE_FILE, readProbeFile } from "@nixwave/protocol";
 import type { Activation } from "../activation/activation.ts";
 import type { Http, Process, Timer } from "../ports.ts";
-import { failed, type RunCheck } from "./check.ts";
+import { failed, messageOf, type RunCheck } from "./check.ts";
 import { execCheck } from "./execCheck.ts";
 import { httpCheck } from "./httpCheck.ts";
-import { type DeclaredCheck, readProbeFile } from "./probeFile.ts";
 import { type Declaration, stableCheck } from "./stableCheck.ts";
 import { tcpCheck } from "./tcpCheck.ts";
 
@@ -39,12 +41,10 @@ export function readTopology(
   parts: TopologyParts,
   declaration: Declaration,
 ): readonly RunnableProbe[] {
-  const { activation, readText } = parts;
-  const path = `${activation.closurePath(declaration.target)}/etc/nixwave/agent/health-checks.json`;
-  const file = readProbeFile(path, readText);
+  const file = readDeclared(parts, declaration.target);
   const stable: RunnableProbe = {
     declared: builtIn(SYSTEM_STABLE, "system-stable"),
-    run: stableCheck(declaration, activation),
+    run: stableCheck(declaration, parts.activation),
   };
   if (!file.ok) {
     const run: RunCheck = async () => failed(file.error);
@@ -53,19 +53,33 @@ export function readTopology(
   return [stable, ...file.value.map((check) => runnable(check, parts))];
 }
 
+function readDeclared(
+  { activation, readText }: TopologyParts,
+  target: ClosureHash,
+): Result<readonly Check[], string> {
+  const path = `${activation.closurePath(target)}/${PROBE_FILE}`;
+  try {
+    const text = readText(path);
+    if (text !== null) return readProbeFile(new TextEncoder().encode(text));
+    return err(`${path} is missing; a closure without probes says so with an empty list of checks`);
+  } catch (cause) {
+    return err(messageOf(cause));
+  }
+}
+
 const builtIn = (probeName: DeclaredProbe["probeName"], kind: string): DeclaredProbe => ({
   probeName,
   kind,
-  mode: "enforce" satisfies ProbeMode,
+  mode: "enforce",
   intervalSecs: BUILT_IN_INTERVAL_SECS,
 });
 
-function runnable(check: DeclaredCheck, parts: TopologyParts): RunnableProbe {
+function runnable(check: Check, parts: TopologyParts): RunnableProbe {
   const { name: probeName, kind, mode, intervalSecs } = check;
   return { declared: { probeName, kind, mode, intervalSecs }, run: runnerOf(check, parts) };
 }
 
-function runnerOf(check: DeclaredCheck, parts: TopologyParts): RunCheck {
+function runnerOf(check: Check, parts: TopologyParts): RunCheck {
   switch (check.kind) {
     case "http":
       return httpCheck(check, parts.http);
