@@ -2,8 +2,6 @@ import type {
   ActivationPhase,
   Attempt,
   BootId,
-  Channel,
-  ChannelRef,
   ClosureHash,
   DeclaredProbe,
   HostRollout,
@@ -18,9 +16,15 @@ import type {
   Seq,
   SubResult,
   SwitchMethod,
-  Terms,
 } from "@nixwave/effects";
-import type { DispatchOffer, EventsAnswer, LogHead } from "@nixwave/protocol";
+import type {
+  DispatchOffer,
+  EventsAnswer,
+  HostRelease,
+  LogHead,
+  ReleaseFile,
+  Verified,
+} from "@nixwave/protocol";
 
 /**
  * What puts the loop to work: facts that inbound/ and the workers found, past tense, plain data, without a time of their
@@ -36,21 +40,17 @@ export interface RecordRef {
   readonly attempt: Attempt;
 }
 
-/** What one verified release says to this host, with the bytes that said it. */
-export interface HostRelease {
-  readonly rolloutId: RolloutId;
-  readonly channel: Channel;
-  readonly ref: ChannelRef;
-  readonly createdAt: Instant;
-  readonly closure: ClosureHash;
-  readonly terms: Terms;
-  readonly head: string;
-  readonly bucket: string;
-}
-
 export type HostInput =
-  /** The agent began. `strayUnit`: a unit of ours runs or ended that no record can know, so the journal forgot something. */
-  | { readonly kind: "Booted"; readonly strayUnit: boolean }
+  /**
+   * The agent began. `strayUnit`: a unit of ours runs that no record knows, so the journal has forgotten something and is
+   * begun anew under `nextJournalId`. `pinned`: the known-good closure as it is pinned outside the journal.
+   */
+  | {
+      readonly kind: "Booted";
+      readonly strayUnit: boolean;
+      readonly nextJournalId: JournalId;
+      readonly pinned: ClosureHash | null;
+    }
   /** `nextDueAt` has passed, or an observation is to be asked again. */
   | { readonly kind: "TimerFired" };
 
@@ -65,7 +65,10 @@ export type DispatchInput =
       readonly kind: "ReleaseVerified";
       readonly offer: DispatchOffer;
       readonly leaseUntil: Instant;
-      readonly release: HostRelease;
+      /** Only packages/protocol can make one: nothing else is ever activated (I1). */
+      readonly release: Verified<HostRelease>;
+      /** As they were received, to be kept: the last verified release needs no network. */
+      readonly files: readonly ReleaseFile[];
       /** Read from the system after the verification. */
       readonly running: ClosureHash | null;
       /** A switch or rollback unit runs, of whatever journal. */
@@ -143,9 +146,11 @@ export type OutboxInput =
       readonly kind: "JournalRefused";
       readonly journalId: JournalId;
       readonly code: "old-journal" | "set-back";
+      readonly nextJournalId: JournalId;
     };
 
 export type OperatorInput =
+  /** 0 seconds end the hold. */
   | { readonly kind: "HoldSet"; readonly secs: number; readonly reason: string }
   | { readonly kind: "RollbackAsked"; readonly reason: string };
 

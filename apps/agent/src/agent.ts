@@ -1,0 +1,188 @@
+import type { Channel, ClosureHash, EmitLog, HostName } from "@nixwave/effects";
+import type { Activation } from "./activation/activation.ts";
+import { unitOf } from "./activation/unit.ts";
+import { activationWorker } from "./activation/worker.ts";
+import type { ControlPlane, UnitLog } from "./controlPlane.ts";
+import { boot } from "./inbound/boot.ts";
+import { Heartbeats, type Leaving } from "./inbound/heartbeat.ts";
+import { Poller } from "./inbound/poll.ts";
+import { Verifier } from "./inbound/verify.ts";
+import type { InputKind, Mailbox } from "./input.ts";
+import type { Journal } from "./journal/journal.ts";
+import { Loop } from "./loop.ts";
+import { Queue } from "./mailbox.ts";
+import { Outage } from "./outage.ts";
+import { Drainer, isOutboxFull } from "./outbox.ts";
+import type { Performers } from "./perform/perform.ts";
+import type { Ports } from "./ports.ts";
+import { probeWorker } from "./probes/worker.ts";
+import { SteadyClock } from "./steadyClock.ts";
+
+export interface AgentParts {
+  readonly host: HostName;
+  readonly channel: Channel;
+  readonly agentVersion: string;
+  readonly heartbeatSecs: number;
+  readonly pollWaitSecs: number;
+  readonly stateDir: string;
+  /** What probes run with. */
+  readonly probeEnv: Readonly<Record<string, string>>;
+  readonly journal: Journal;
+  readonly activation: Activation;
+  readonly controlPlane: ControlPlane;
+  readonly ports: Ports;
+  readonly redact: (text: string) => string;
+  readonly metrics: Performers["metrics"] & {
+    countInput(kind: InputKind): void;
+    countWithheld(): void;
+  };
+  readonly logs: { write(line: EmitLog): void; trouble(message: string, cause: unknown): void };
+  /** The loop can take nothing any more; the process has to end, and be started again. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+export interface Agent {
+  readonly mailbox: Mailbox;
+  readonly clock: SteadyClock;
+  readonly outage: Outage;
+  /** Says that the machine goes down or to sleep, if it does; then nothing of the agent runs any more, but for units. */
+  stop(leaving: Leaving | null): Promise<void>;
+}
+
+/** A last heartbeat must not hold up the machine's shutdown. */
+const LEAVING_WITHIN_MS = 3000;
+
+/** Puts loop, workers and sources together, and starts them. */
+export function startAgent(parts: AgentParts): Agent {
+  const { journal, ports, logs, activation, controlPlane } = parts;
+  const { timer, random, crash } = ports;
+  const onTrouble = logs.trouble;
+  // No signed timestamps exist yet to hold the wall clock against.
+  const { steadyNow: journalNow } = journal.facts();
+  const clock = new SteadyClock(ports.clock, { journalNow, newestMetadataAt: null });
+  const outage = outageOf(logs);
+  const queue: Queue = new Queue({
+    timer,
+    outage,
+    take: (input) => loop.take(input),
+    onBroken: parts.onBroken,
+  });
+  const mailbox: Mailbox = queue;
+  const workers = workersOf(parts, mailbox);
+  const now = () => clock.now();
+  const shared = { journal, controlPlane, mailbox, timer, random, now, onTrouble };
+  const verifier = new Verifier({ ...shared, host: parts.host, activation });
+  const poller = new Poller({ ...shared, verifier, waitSecs: parts.pollWaitSecs });
+  const heartbeats = new Heartbeats({
+    ...shared,
+    activation,
+    agentVersion: parts.agentVersion,
+    clock: ports.clock,
+    intervalSecs: parts.heartbeatSecs,
+    diskFreeBytes: () => ports.disk.freeBytes(parts.stateDir),
+    unitLog: () => lastUnitLog(parts),
+  });
+  const askHeartbeat = () => heartbeats.ask();
+  const drainer = new Drainer({ ...shared, crash, outage, askHeartbeat });
+  const asked: Performers["asked"] = {
+    verify: ({ offer, leaseUntil }) => verifier.verify(offer, leaseUntil),
+    pinKnownGood: ({ closure }) => pin(parts, closure),
+    heartbeat: askHeartbeat,
+    countWithheld: () => parts.metrics.countWithheld(),
+  };
+  const loop: Loop = new Loop({
+    ...shared,
+    host: parts.host,
+    channel: parts.channel,
+    clock,
+    outage,
+    performers: { ...workers, metrics: parts.metrics, logs, crash, asked },
+    isOutboxFull: () => isOutboxFull(journal.outbox.size()),
+    onInput: (kind) => parts.metrics.countInput(kind),
+    onCommitted: () => {
+      drainer.poke();
+      poller.poke();
+    },
+  });
+  const closing = new AbortController();
+  const running = Promise.all([
+    boot({ ...shared, activation }, closing.signal).then(() =>
+      // What the machine remembers comes first: a dispatch must not be answered from a journal that was set back.
+      closing.signal.aborted
+        ? undefined
+        : Promise.all([poller.run(), drainer.run(), heartbeats.run()]),
+    ),
+  ]);
+  return {
+    mailbox,
+    clock,
+    outage,
+    stop: async (leaving) => {
+      if (leaving !== null)
+        await heartbeats.sayLeaving(leaving, AbortSignal.timeout(LEAVING_WITHIN_MS));
+      closing.abort();
+      for (const source of [poller, drainer, heartbeats]) source.close();
+      loop.stop();
+      queue.close();
+      await Promise.all([verifier.close(), workers.activation.close(), workers.probes.close()]);
+      await running;
+    },
+  };
+}
+
+function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activation" | "probes"> {
+  const { journal, ports, activation, logs } = parts;
+  const both = {
+    ...ports,
+    activation,
+    mailbox,
+    readRecord: (id: Parameters<Journal["record"]>[0]) => journal.record(id),
+    redact: parts.redact,
+    onTrouble: logs.trouble,
+  };
+  return {
+    activation: activationWorker({
+      ...both,
+      knownGood: () => journal.facts().knownGood.at(-1) ?? null,
+    }),
+    probes: probeWorker({ ...both, readText: ports.disk.readText, env: parts.probeEnv }),
+  };
+}
+
+/** Tried again at the next start, where pin and journal are compared. */
+function pin({ activation, logs }: AgentParts, closure: ClosureHash): void {
+  activation.pin("known-good", closure).catch((cause: unknown) => {
+    logs.trouble("the known-good closure could not be pinned", cause);
+  });
+}
+
+function outageOf(logs: AgentParts["logs"]): Outage {
+  const line = (level: "error" | "info", message: string): EmitLog => ({
+    kind: "EmitLog",
+    level,
+    target: "agent",
+    message,
+    fields: [],
+  });
+  return new Outage(
+    (error) => logs.write(line("error", error instanceof Error ? error.message : String(error))),
+    () => logs.write(line("info", "the journal can be written again")),
+  );
+}
+
+/** The output of the newest record's own unit; the activation keeps the last 64 KiB of each. */
+async function lastUnitLog({ journal, activation, redact }: AgentParts): Promise<UnitLog | null> {
+  const known = journal.all().filter((record) => record.kind !== "opaque");
+  for (const record of known.toReversed()) {
+    const { rolloutId, attempt } = record;
+    const own = unitOf(record);
+    const found = (await activation.units()).filter(
+      ({ unit }) => unit.rolloutId === rolloutId && unit.attempt === attempt,
+    );
+    const unit = own ?? found.at(-1)?.unit;
+    if (unit === undefined) continue;
+    const text = redact(await activation.output(unit));
+    return { rolloutId, attempt, purpose: unit.purpose, text };
+  }
+  return null;
+}

@@ -1,0 +1,67 @@
+import { type err, type HostName, type JournalId, ok, parseChannel } from "@nixwave/effects";
+import { type Client, client, HEADER, type Problem, type Unreachable } from "@nixwave/protocol";
+import type { Call, ControlPlane } from "../controlPlane.ts";
+import type { Http } from "../ports.ts";
+
+/** Beyond what the answer itself may take. */
+const ANSWER_WITHIN_MS = 30_000;
+const ANSWER_BYTES_MAX = 1024 * 1024;
+/** No part of a release is larger (packages/protocol). */
+const RELEASE_FILE_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Allowance {
+  readonly timeoutMs: number;
+  readonly answerBytesMax: number;
+}
+const USUAL: Allowance = { timeoutMs: ANSWER_WITHIN_MS, answerBytesMax: ANSWER_BYTES_MAX };
+
+/** The CP behind the one typed client. Loopback without TLS: a header stands for the certificate's name. */
+export function httpControlPlane(base: string, host: HostName, http: Http): ControlPlane {
+  const clientFor = (journalId: JournalId, allowance: Allowance): Client =>
+    client(
+      base,
+      ({ signal, ...request }) =>
+        http.request({ ...request, ...allowance, ...(signal === null ? {} : { signal }) }),
+      () => ({ [HEADER.host]: host, [HEADER.journal]: journalId }),
+    );
+  return {
+    poll: async (journalId, { waitSecs, holding }, signal) => {
+      const allowance = { ...USUAL, timeoutMs: waitSecs * 1000 + ANSWER_WITHIN_MS };
+      const query = { wait: waitSecs, ...(holding === null ? {} : { holding }) };
+      return callOf(await clientFor(journalId, allowance).call("getDispatch", { query, signal }));
+    },
+    postEvents: async (journalId, lines, signal) => {
+      const body = `${lines.join("\n")}\n`;
+      return callOf(await clientFor(journalId, USUAL).call("postEvents", { body, signal }));
+    },
+    heartbeat: async (journalId, body, signal) =>
+      callOf(await clientFor(journalId, USUAL).call("postHeartbeat", { body, signal })),
+    postLog: async (journalId, { rolloutId, attempt, purpose, text: body }, signal) => {
+      const query = { rolloutId, attempt, purpose };
+      return callOf(await clientFor(journalId, USUAL).call("postLogs", { query, body, signal }));
+    },
+    releaseFile: async (journalId, path, signal) => {
+      const [channelText = "", file = ""] = path.split("/");
+      const channel = parseChannel(channelText);
+      if (!channel.ok) return { kind: "unreachable", reason: `${path} is in no channel` };
+      const allowance = { ...USUAL, answerBytesMax: RELEASE_FILE_BYTES_MAX };
+      const params = { channel: channel.value, file };
+      const answer = await clientFor(journalId, allowance).call("getReleaseFile", {
+        params,
+        signal,
+      });
+      if (!answer.ok && answer.error.code === "not-found") return callOf(ok(null));
+      return callOf(answer);
+    },
+  };
+}
+
+type Answered<T> = ReturnType<typeof ok<T>> | ReturnType<typeof err<Problem | Unreachable>>;
+
+function callOf<T>(answer: Answered<T>): Call<T> {
+  if (answer.ok) return { kind: "answered", value: answer.value };
+  const { error } = answer;
+  if (error.code === "unreachable") return { kind: "unreachable", reason: error.detail };
+  const { code, detail, retryAfterSecs } = error;
+  return { kind: "problem", code, detail, retryAfterSecs };
+}

@@ -1,0 +1,40 @@
+import { createConnection } from "node:net";
+import { type ConsoleReply, type ConsoleRequest, replySchema } from "../console/request.ts";
+
+export type ConsoleCall =
+  | { readonly kind: "answered"; readonly reply: ConsoleReply }
+  /** Nobody listens there. */
+  | { readonly kind: "no-agent"; readonly reason: string };
+
+const ANSWER_WITHIN_MS = 10_000;
+
+/** Asks the agent that runs on this host. Never rejects. */
+export function callConsole(path: string, request: ConsoleRequest): Promise<ConsoleCall> {
+  return new Promise((resolve) => {
+    let text = "";
+    const none = (reason: string): void => {
+      socket.destroy();
+      resolve({ kind: "no-agent", reason });
+    };
+    const socket = createConnection(path, () => {
+      socket.write(`${JSON.stringify(request)}\n`);
+    });
+    socket.setEncoding("utf8");
+    socket.setTimeout(ANSWER_WITHIN_MS, () =>
+      none(`no answer within ${ANSWER_WITHIN_MS / 1000} s`),
+    );
+    socket.on("error", (cause) => none(cause.message));
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+    });
+    socket.on("end", () => {
+      try {
+        const json: unknown = JSON.parse(text);
+        resolve({ kind: "answered", reply: replySchema.parse(json) });
+        socket.destroy();
+      } catch {
+        none("the answer was cut off");
+      }
+    });
+  });
+}

@@ -1,0 +1,155 @@
+import { directoryActivation } from "./activation/directory.ts";
+import { type Agent, startAgent } from "./agent.ts";
+import { type Config, redactor } from "./config.ts";
+import { statusOf } from "./console/status.ts";
+import { consolePath, serveConsole } from "./inbound/console.ts";
+import type { Leaving } from "./inbound/heartbeat.ts";
+import { httpControlPlane } from "./inbound/httpControlPlane.ts";
+import { Journal } from "./journal/journal.ts";
+import { Outage } from "./outage.ts";
+import { newJournalId } from "./outbox.ts";
+import { systemHttp } from "./perform/http.ts";
+import { jsonLogs, type Logs } from "./perform/logs.ts";
+import { Metrics, publishMetrics } from "./perform/metrics.ts";
+import { systemProcess } from "./perform/process.ts";
+import { leavingOf, notifySystemd } from "./perform/systemd.ts";
+import {
+  systemClock,
+  systemCrash,
+  systemDisk,
+  systemRandom,
+  systemTimer,
+} from "./perform/systemPorts.ts";
+import { type Ports, pause } from "./ports.ts";
+
+export interface RunOptions {
+  readonly config: Config;
+  readonly agentVersion: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What a stop means where systemd can't tell; null: ask it. */
+  readonly leaving: Leaving | null;
+  /** Aborted on SIGTERM and SIGINT. */
+  readonly stopping: AbortSignal;
+}
+
+interface Closable {
+  close(): void;
+}
+
+/** A full disk is looked at again after so long. */
+const OPEN_AGAIN_MS = 5000;
+
+/** Runs the agent until it is told to stop. Rejects on our bug, or where it must not run at all. */
+export async function runAgent(options: RunOptions): Promise<void> {
+  const { config, agentVersion, env, stopping } = options;
+  const logs = jsonLogs({ host: config.host }, systemClock.wallMs);
+  const ports: Ports = {
+    clock: systemClock,
+    timer: systemTimer,
+    random: systemRandom,
+    // Probes get connections of their own: a slow one must not hold up a heartbeat.
+    http: systemHttp(),
+    process: systemProcess,
+    disk: systemDisk,
+    crash: systemCrash(env["NIXWAVE_CRASH_AT"]),
+  };
+  const journal = await openJournal(config.stateDir, logs, stopping);
+  if (journal === null) return;
+  const metrics = new Metrics(() => {
+    const { rows, bytes } = journal.outbox.size();
+    return { outboxRows: rows, outboxBytes: bytes };
+  });
+  const http = systemHttp();
+  const broken = Promise.withResolvers<never>();
+  const path = env["PATH"] ?? "/usr/bin:/bin";
+  const { root, closures, cache } = config.activation;
+  const agent = startAgent({
+    ...config,
+    agentVersion,
+    probeEnv: { PATH: path },
+    journal,
+    activation: directoryActivation({ root, closures, cache, path }, ports),
+    controlPlane: httpControlPlane(config.controlPlane, config.host, http),
+    ports,
+    redact: redactor(config.redact),
+    metrics,
+    logs,
+    onBroken: broken.reject,
+  });
+  let server: Closable | null = null;
+  const unpublish = publishMetrics(metrics, config.metrics, ports, logs);
+  try {
+    server = await openConsole(agent, journal, options, logs);
+    const unnotify = notifySystemd(env, ports);
+    await Promise.race([aborted(stopping), broken.promise]);
+    unnotify();
+  } finally {
+    const leaving = stopping.aborted ? (options.leaving ?? (await leavingOf(systemProcess))) : null;
+    await agent.stop(leaving);
+    unpublish();
+    server?.close();
+    journal.close();
+    await http.close();
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+
+/** Waits for space where there is none: an agent that gave up would need a person, and one that goes on needs none. */
+async function openJournal(
+  stateDir: string,
+  logs: Logs,
+  stopping: AbortSignal,
+): Promise<Journal | null> {
+  const line = (message: string, level: "error" | "warn" | "info") =>
+    logs.write({ kind: "EmitLog", level, target: "agent", message, fields: [] });
+  const outage = new Outage(
+    (error) => line(error instanceof Error ? error.message : String(error), "error"),
+    () => line("the journal can be written again", "info"),
+  );
+  while (!stopping.aborted) {
+    try {
+      const journal = Journal.open({
+        stateDir,
+        newJournalId: () => newJournalId(systemRandom),
+        wallMs: systemClock.wallMs,
+      });
+      outage.over();
+      if (journal.setAside !== null)
+        line(
+          `the journal was corrupt: it was set aside as ${journal.setAside}, and a new one begun`,
+          "warn",
+        );
+      return journal;
+    } catch (error) {
+      if (!outage.covers(error)) throw error;
+      await pause(systemTimer, OPEN_AGAIN_MS, stopping);
+    }
+  }
+  return null;
+}
+
+async function openConsole(
+  agent: Agent,
+  journal: Journal,
+  { config, agentVersion }: RunOptions,
+  logs: Logs,
+): Promise<Closable | null> {
+  const { host, channel, stateDir } = config;
+  const status = () => {
+    const now = agent.clock.now();
+    return statusOf(journal, { host, channel, agentVersion, now, trouble: agent.outage.reason });
+  };
+  try {
+    return await serveConsole(consolePath(stateDir), { mailbox: agent.mailbox, status });
+  } catch (cause) {
+    if (!agent.outage.covers(cause)) throw cause;
+    // Without a console the agent still does what it is for.
+    logs.trouble("the console can't be served", cause);
+    return null;
+  }
+}
