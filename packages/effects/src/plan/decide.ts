@@ -88,6 +88,8 @@ function passingInput(member: Member, look: Look): Input | null {
   const reason = skipReason(member, look);
   if (marks.skippedAt === null)
     return reason === null ? null : ({ kind: "HostSkipped", ...of, reason } satisfies HostSkipped);
+  // Nobody waits for it there any more.
+  if (!isPlanned(rollout) && !isUnfinished(member)) return null;
   // Silence is not counted from before the CP was ready; but only a host that was heard is back.
   const grace = policyOf(member)?.offlineGraceSecs ?? 0;
   const isHeard = host.lastHeardAt !== null && look.now < addSecs(host.lastHeardAt, grace);

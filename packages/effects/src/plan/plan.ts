@@ -24,6 +24,8 @@ export interface Plan {
 export interface PlanNotes {
   readonly now: Instant;
   readonly decided: readonly Decided[];
+  /** Nothing holds them, but the inputs of this plan may: they are looked at again in the next round. */
+  readonly postponed: readonly Member[];
   readonly rollouts: readonly {
     readonly rollout: RolloutEntry;
     readonly wakesAt: Instant | null;
@@ -52,12 +54,16 @@ export interface Candidates {
   readonly members: Iterable<Member>;
 }
 
+/**
+ * Facts first, permissions after: while a plan has inputs, nobody moves. An input of the same plan may supersede or halt the
+ * very rollout, and no dispatch may be queued in a transaction that closes its gate (hazard 18).
+ */
 function draw(look: Look, { channels, rollouts, members }: Candidates): Plan {
-  const inputs: Input[] = channels.flatMap((entry) => [
+  const facts: Input[] = channels.flatMap((entry) => [
     ...openings(entry, look.now),
     ...progress(entry, look),
   ]);
-  const effects: Plan["effects"][number][] = [];
+  const movers: Mover[] = [];
   const waiting: Waiting[] = [];
   const decided: Decided[] = [];
   for (const member of members) {
@@ -65,12 +71,11 @@ function draw(look: Look, { channels, rollouts, members }: Candidates): Plan {
     decided.push(one);
     switch (one.decision.kind) {
       case "input":
-        inputs.push(one.decision.input);
+        facts.push(one.decision.input);
         break;
       case "moves":
         look.take(member);
-        inputs.push(...joining(member, one.decision.owed, look.now));
-        effects.push(...moving(member, one.decision.owed, look.now));
+        movers.push({ member, owed: one.decision.owed });
         break;
       case "waits":
         waiting.push(waitingOf(one));
@@ -79,7 +84,20 @@ function draw(look: Look, { channels, rollouts, members }: Candidates): Plan {
         break;
     }
   }
-  return { inputs, effects, waiting, notes: { now: look.now, decided, rollouts } };
+  const { now } = look;
+  const notes = { now, decided, rollouts };
+  if (facts.length > 0) {
+    const postponed = movers.map(({ member }) => member);
+    return { inputs: facts, effects: [], waiting, notes: { ...notes, postponed } };
+  }
+  const inputs = movers.flatMap((mover) => joining(mover, now));
+  const effects = movers.flatMap((mover) => moving(mover, now));
+  return { inputs, effects, waiting, notes: { ...notes, postponed: [] } };
+}
+
+interface Mover {
+  readonly member: Member;
+  readonly owed: Owed;
 }
 
 export function waitingOf({ member, decision }: Decided): Waiting {
@@ -89,8 +107,9 @@ export function waitingOf({ member, decision }: Decided): Waiting {
   return { host: member.host.host, rolloutId, block, earliest, clears };
 }
 
-function joining({ host, rollout }: Member, { joins, attempt }: Owed, now: Instant): Input[] {
-  if (!joins) return [];
+function joining({ member: { host, rollout }, owed }: Mover, now: Instant): readonly Input[] {
+  if (!owed.joins) return [];
+  const { attempt } = owed;
   const { journalId } = host;
   invariant(journalId !== null, `${host.host} was heard before it is dispatched to`);
   const { rolloutId } = rollout;
@@ -107,7 +126,12 @@ function joining({ host, rollout }: Member, { joins, attempt }: Owed, now: Insta
   ];
 }
 
-function moving({ host: { host }, rollout, listed }: Member, { joins }: Owed, now: Instant) {
+function moving({ member, owed }: Mover, now: Instant): Plan["effects"] {
+  const {
+    host: { host },
+    rollout,
+    listed,
+  } = member;
   invariant(listed !== null, `${host} is listed by the release that it moves to`);
   const { rolloutId, channel } = rollout;
   const wave = rollout.release?.release.waves.find(({ index }) => index === listed.wave);
@@ -125,5 +149,5 @@ function moving({ host: { host }, rollout, listed }: Member, { joins }: Owed, no
     channel,
     host,
   };
-  return joins ? [open, queue] : [queue];
+  return owed.joins ? [open, queue] : [queue];
 }

@@ -35,6 +35,8 @@ export function applyToRollout(index: FleetIndex, change: WideChange): void {
     }
     case "FreezeInserted": {
       const { freeze } = change;
+      const replaced = index.freezes.get(freeze.freezeId);
+      if (replaced !== null) touchFrozen(index, replaced);
       index.freezes.insert(freeze);
       return touchFrozen(index, freeze);
     }

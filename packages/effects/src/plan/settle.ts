@@ -21,6 +21,12 @@ export function settle(index: FleetIndex, { notes }: Plan): void {
     agenda.queue(member, block?.gate === "budget" ? block.budget : null);
     agenda.wakeMember(member, wakesAt);
   }
+  for (const member of notes.postponed) {
+    agenda.touched.add(member);
+    // Whoever found the budget full because of it is asked again, should it not move after all.
+    for (const { name } of member.rollout.release?.budgetsOf.get(member.host.host) ?? [])
+      agenda.freed.add(name);
+  }
 }
 
 /** Woken with its rollout: by a gate that holds all of it, or by new metadata after a refusal. */
