@@ -44,15 +44,7 @@ export function sayAnswer(explanation: Explanation, now: Instant, timeZone: stri
         evidence: [`attempt ${answer.dispatch.attempt} was handed out and is not acknowledged yet`],
       };
     case "done":
-      return {
-        tone: answer.drifted ? "waiting" : "good",
-        headline: answer.drifted
-          ? `${host} converged on ${rollout}, and has drifted since`
-          : `${host} converged on ${rollout}`,
-        evidence: [
-          `runs ${answer.runningClosure === null ? "nothing that it told" : shortClosure(answer.runningClosure)}`,
-        ],
-      };
+      return sayDone(answer, { host, rollout }, now);
     case "activating":
     case "deferred":
     case "soaking":
@@ -68,6 +60,25 @@ export function sayAnswer(explanation: Explanation, now: Instant, timeZone: stri
     case "no-release":
       return sayAbsent(answer, host, rollout, now);
   }
+}
+
+function sayDone(
+  { drifted, record, runningClosure }: Extract<Answer, { readonly kind: "done" }>,
+  { host, rollout }: { readonly host: string; readonly rollout: string },
+  now: Instant,
+): Said {
+  const runs = runningClosure === null ? "nothing that it told" : shortClosure(runningClosure);
+  return drifted
+    ? {
+        tone: "waiting",
+        headline: `${host} converged on ${rollout}, and has drifted since`,
+        evidence: [`drifted: runs ${runs}`],
+      }
+    : {
+        tone: "good",
+        headline: `${host} converged on ${rollout}`,
+        evidence: [activity(record, now)],
+      };
 }
 
 type Moved = Extract<Answer, { readonly record: HostRollout }>;
@@ -116,7 +127,7 @@ function sayMoved(
     case "reverted":
       return {
         tone: "bad",
-        headline: `${host} rolled back from ${rollout} and runs what it ran before${record.kind === "Reverted" ? ` (${shortClosure(record.revertedTo)})` : ""}`,
+        headline: `${host} rolled back from ${shortRollout(record.rolloutId)} and runs what it ran before${record.kind === "Reverted" ? ` (${shortClosure(record.revertedTo)})` : ""}`,
         evidence: [activity(record, now)],
       };
     case "lost":

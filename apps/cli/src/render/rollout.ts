@@ -1,5 +1,6 @@
 import { type Instant, secsBetween } from "@nixwave/effects";
 import type { HostRow, RolloutSummary, RolloutView, Shown, WaveView } from "@nixwave/protocol";
+import { activity } from "./activity.ts";
 import { bar } from "./bar.ts";
 import { blockName, heldBy } from "./block.ts";
 import { BAR_ORDER, legend, rolloutState, shownWord, total } from "./cell.ts";
@@ -85,7 +86,12 @@ function heldByWords(wave: WaveView, now: Instant, timeZone: string): string {
   const first = wave.heldBy[0];
   if (first === undefined) return "–";
   const { answer } = first.example;
-  const why = answer.kind === "gate" ? blockName(answer.block) : answer.kind;
+  const why =
+    answer.kind === "gate"
+      ? blockName(answer.block)
+      : answer.kind === "soaking"
+        ? activity(answer.record, now)
+        : answer.kind;
   const more = wave.heldBy.length > 1 ? `, ${counted(wave.heldBy.length - 1, "other reason")}` : "";
   return `${why}${more}`;
 }
@@ -99,10 +105,13 @@ function budgetLines(style: Style, { budgets }: RolloutView): readonly string[] 
   return [` ${paint(style, "quiet", "budgets")} ${words.join(" · ")}`];
 }
 
-/** Converged hosts and those whose wave has not opened are at rest: the bars tell enough of them. */
+/** Converged hosts, and those that all wait for the same thing, are at rest: the headline and the bars tell enough of them. */
 function isAtRest({ shown, explanation: { answer } }: HostRow): boolean {
   if (shown === "converged") return answer.kind !== "done" || !answer.drifted;
-  return answer.kind === "gate" && answer.block.gate === "wave" && !answer.block.unproven;
+  if (answer.kind !== "gate") return false;
+  const { block } = answer;
+  if (block.gate === "wave") return !block.unproven;
+  return block.gate === "rollout-halted" || block.gate === "paused";
 }
 
 function hostLines(style: Style, hosts: readonly HostRow[], now: Instant): readonly string[] {

@@ -1,8 +1,8 @@
 import { type Explanation, type Instant, secsBetween } from "@nixwave/effects";
 import type { HostRow, WhyView } from "@nixwave/protocol";
 import { sayAnswer } from "./answer.ts";
-import { left, waitsForPerson } from "./block.ts";
-import { age, wallClock } from "./duration.ts";
+import { waitsForPerson } from "./block.ts";
+import { age, duration, wallClock } from "./duration.ts";
 import { counted, shortRollout } from "./name.ts";
 import { harmless, paint, type Style } from "./style.ts";
 import { fields } from "./table.ts";
@@ -38,7 +38,10 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
   }
   if (explanation.earliest !== null) {
     const { earliest } = explanation;
-    pairs.push(["earliest", `${wallClock(earliest, now, style.timeZone)}, ${left(earliest, now)}`]);
+    pairs.push([
+      "earliest",
+      `${wallClock(earliest, now, style.timeZone)}, in ${duration(secsBetween(now, earliest))}`,
+    ]);
   }
   const clears = clearsWords(explanation);
   if (clears !== null) pairs.push(["clears", clears]);
@@ -72,7 +75,7 @@ function failureWords(failure: Failure, now: Instant, timeZone: string): readonl
   if (failure.probes.length === 0) return ["its health was not shown"];
   return failure.probes.map(({ probeName, reason, firstFailedAt }) => {
     const why = reason === null ? "no evidence" : harmless(reason);
-    const long = failure.sustainedSecs === null ? "" : ` for ${age(failure.sustainedSecs)}`;
+    const long = failure.sustainedSecs === null ? "" : `; for ${age(failure.sustainedSecs)}`;
     const first =
       firstFailedAt === null ? "" : `, first at ${wallClock(firstFailedAt, now, timeZone)}`;
     return `probe ${probeName}: ${why}${long}${first}`;
