@@ -1,9 +1,9 @@
 import type { Budget, Channel, HostEdge, Wave } from "@nixwave/effects";
 import type { Fleet } from "./fleet.ts";
-import { order } from "./graph.ts";
+import { type Arrow, orderByGates } from "./graph.ts";
 import { type Member, type Notes, refuseUnknownHosts } from "./members.ts";
 import { byName } from "./releaseFiles.ts";
-import { type Selector, selects } from "./selector.ts";
+import { matcher, type Selector } from "./selector.ts";
 
 /** A budget of the whole fleet: the limit is of all its hosts, whatever their channel. */
 export interface FleetBudget {
@@ -67,7 +67,7 @@ export const budgetsIn = (channel: Channel, budgets: readonly FleetBudget[]): Bu
 
 /** Edges between hosts, with selectors resolved: each of one end waits for each of the other, within its channel. */
 export function edgesOf(fleet: Fleet, members: readonly Member[], notes: Notes): HostEdge[] {
-  const edges = new Map<string, HostEdge>();
+  const edges = new Map<string, { readonly edge: HostEdge; readonly index: number }>();
   for (const [index, { gates, gated, reason }] of fleet.edges.entries()) {
     const path = ["edges", index];
     const what = `edge ${index + 1}`;
@@ -96,17 +96,18 @@ export function edgesOf(fleet: Fleet, members: readonly Member[], notes: Notes):
         );
       } else {
         const edge = { gates: gate.host, gated: waits.host, reason };
-        edges.set(`${edge.gates} ${edge.gated}`, edge);
+        edges.set(keyOf(edge), { edge, index });
       }
     }
   }
-  const resolved = [...edges.values()].sort(
-    (a, b) => byName(a.gated, b.gated) || byName(a.gates, b.gates),
-  );
-  refuseCycle(resolved, ["edges"], notes);
+  const resolved = [...edges.values()]
+    .map(({ edge }) => edge)
+    .sort((a, b) => byName(a.gated, b.gated) || byName(a.gates, b.gates));
+  refuseCycle(resolved, (arrow) => ["edges", edges.get(keyOf(arrow))?.index ?? 0], notes);
   return resolved;
 }
 
+const keyOf = ({ gates, gated }: Arrow<string>): string => `${gates} ${gated}`;
 const named = (selector: Selector): boolean => "hosts" in selector;
 
 function pairsOf(gates: readonly Member[], gated: readonly Member[]): [Member, Member][] | null {
@@ -118,15 +119,20 @@ function pairsOf(gates: readonly Member[], gated: readonly Member[]): [Member, M
   );
 }
 
-/** Refuses what would wait for itself, and says the way round. */
+/** Refuses what would wait for itself, at one of the edges that say so, and names the way round. */
 export function refuseCycle<T extends string>(
-  arrows: readonly { readonly gates: T; readonly gated: T }[],
-  path: readonly PropertyKey[],
+  arrows: readonly Arrow<T>[],
+  pathOf: (arrow: Arrow<T>) => readonly PropertyKey[],
   notes: Notes,
 ): void {
-  const found = order<T>([], arrows);
+  const found = orderByGates<T>([], arrows);
   if (found.kind === "ordered") return;
-  notes.refuse(path, `the edges close a cycle: ${found.cycle.join(" → ")}. Remove one of them`);
+  const [gates, gated] = found.cycle;
+  const closing = arrows.find((arrow) => arrow.gates === gates && arrow.gated === gated);
+  notes.refuse(
+    closing === undefined ? [] : pathOf(closing),
+    `the edges close a cycle: ${found.cycle.join(" → ")}. Remove one of them`,
+  );
 }
 
 /** The hosts that a selector resolves to; a name that nobody has is refused, a selector that matches nobody warned of. */
@@ -137,7 +143,7 @@ function selectFrom(
   of: { selector: Selector; path: readonly PropertyKey[]; what: string },
 ): Member[] {
   const known = refuseUnknownHosts(fleet, notes, { ...of, channel: null });
-  const selected = members.filter((member) => selects(of.selector, member));
+  const selected = members.filter(matcher(of.selector));
   if (selected.length === 0 && known && !named(of.selector)) {
     notes.warn(of.path, `${of.what} has a selector that matches no host`);
   }

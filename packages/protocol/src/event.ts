@@ -40,9 +40,13 @@ const exitCode = z.int().nullable();
 const stderrTail = z.string().refine((text) => utf8.encode(text).length <= STDERR_TAIL_BYTES_MAX, {
   error: `expected at most ${STDERR_TAIL_BYTES_MAX} bytes`,
 });
-export const probeMode = z.enum(PROBE_MODES);
+export const probeMode = z.enum(PROBE_MODES, {
+  error: "expected enforce, observe or disabled",
+});
 export const probeStatus = z.enum(["pass", "fail"]);
-export const onHealthFailure = z.enum(["rollback-and-halt", "halt"]);
+export const onHealthFailure = z.enum(["rollback-and-halt", "halt"], {
+  error: "expected rollback-and-halt or halt",
+});
 
 export const subResult = z
   .object({

@@ -97,7 +97,7 @@ export const skipReason = z.enum(["offline", "quarantined", "revoked"]);
 /** What explainHost found, as it is shown. */
 export const answerSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("gate"), block: blockSchema }).readonly(),
-  z.object({ kind: z.literal("queued"), dispatch: shownDispatch }).readonly(),
+  z.object({ kind: z.literal("queued"), dispatch: shownDispatch.nullable() }).readonly(),
   z.object({ kind: z.literal("dispatched"), dispatch: shownDispatch }).readonly(),
   z.object({ kind: z.literal("activating"), record }).readonly(),
   z.object({ kind: z.literal("deferred"), record }).readonly(),

@@ -10,7 +10,10 @@ export type Order<T extends string> =
   | { readonly kind: "cycle"; readonly cycle: readonly T[] };
 
 /** Takes as long as there are arrows, and no stack: an edge list of a whole fleet may be one long chain. */
-export function order<T extends string>(nodes: Iterable<T>, arrows: readonly Arrow<T>[]): Order<T> {
+export function orderByGates<T extends string>(
+  nodes: Iterable<T>,
+  arrows: readonly Arrow<T>[],
+): Order<T> {
   const waitsFor = new Map<T, number>();
   const gated = new Map<T, T[]>();
   for (const node of [...nodes].sort()) waitsFor.set(node, 0);

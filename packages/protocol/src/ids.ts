@@ -48,16 +48,16 @@ export const bootId = id(isBootId, "a boot id of 1 to 64 letters, digits and das
 export const freezeId = id(isFreezeId, "a freeze id of 16 lower-case hex digits");
 export const sha256Text = id(isSha256, "a SHA-256 of 64 lower-case hex digits");
 
-export const seq = z.number().refine(isSeq, { error: "expected a whole number from 1" });
+const FROM_1 = { error: "expected a whole number from 1" };
+const FROM_0 = { error: "expected a whole number from 0" };
+export const seq = z.number(FROM_1).refine(isSeq, FROM_1);
 /** The last number given; 0 where none was. */
-export const lastSeq = z.union([seq, z.literal(0)], { error: "expected a whole number from 0" });
-export const attempt = z.number().refine(isAttempt, { error: "expected a whole number from 1" });
-export const offset = z.number().refine(isOffset, { error: "expected a whole number from 0" });
+export const lastSeq = z.union([seq, z.literal(0)], FROM_0);
+export const attempt = z.number(FROM_1).refine(isAttempt, FROM_1);
+export const offset = z.number(FROM_0).refine(isOffset, FROM_0);
 
 /** A whole number from 0. */
-export const count = z
-  .int({ error: "expected a whole number from 0" })
-  .min(0, { error: "expected a whole number from 0" });
+export const count = z.int(FROM_0).min(0, FROM_0);
 
 /** A number as a query or a path spells it. */
 const digits = z.codec(

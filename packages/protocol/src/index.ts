@@ -27,7 +27,15 @@ export * from "./releaseSource.ts";
 export * from "./request.ts";
 export * from "./resolve.ts";
 export * from "./rollout.ts";
-export * from "./route.ts";
+export {
+  type Audience,
+  EVERY_ROUTE,
+  type Role,
+  type Route,
+  type RouteAnswer,
+  type RouteBody,
+  roleAllows,
+} from "./route.ts";
 export * from "./routes.ts";
 export * from "./selector.ts";
 export * from "./suggestion.ts";

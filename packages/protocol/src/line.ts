@@ -46,7 +46,7 @@ const addressed = z.object({
   rolloutId: rolloutIdText,
   seq,
   prev: sha256Text.nullable(),
-  event: z.unknown(),
+  event: z.unknown().optional(),
 });
 const kinded = z.object({ kind: z.string({ error: "expected the kind of an event" }) });
 

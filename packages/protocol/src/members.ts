@@ -2,7 +2,7 @@ import type { Channel, HostName } from "@nixwave/effects";
 import type { DeclaredHost, Fleet } from "./fleet.ts";
 import type { Placed } from "./placed.ts";
 import { byName } from "./releaseFiles.ts";
-import { namedHosts, type Selector, selects } from "./selector.ts";
+import { matcher, namedHosts, type Selector } from "./selector.ts";
 import { didYouMean } from "./suggestion.ts";
 
 /** A declared host with its name, and the wave in which it was found. */
@@ -83,7 +83,7 @@ function membersOfChannel(
       what: `wave ${wave} of channel ${channel}`,
       channel,
     });
-    const selected = hosts.filter((host) => selects(select, host));
+    const selected = hosts.filter(matcher(select));
     if (selected.length === 0 && known) {
       notes.refuse(
         path,

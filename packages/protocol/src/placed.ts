@@ -1,5 +1,15 @@
 import { err, ok, type Result } from "@nixwave/effects";
-import { isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument, visit } from "yaml";
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Pair,
+  type ParsedNode,
+  parseDocument,
+  visit,
+  type YAMLMap,
+} from "yaml";
 
 /** A sentence about one place of a file. */
 export interface Finding {
@@ -45,11 +55,11 @@ export function readPlaced({
       return refused(`not YAML: ${wrong.message}`, lines.linePos(wrong.pos[0]).line);
     const proto = offsetOfProto(document.contents);
     if (proto !== null) return refused("__proto__ is no key", lines.linePos(proto).line);
-    const root: ParsedNode | null = document.contents;
+    const offsetOf = placesOf(document.contents);
     return ok({
       file,
       value: document.toJS(),
-      lineOf: (path) => lines.linePos(offsetOf(root, path)).line,
+      lineOf: (path) => lines.linePos(offsetOf(path)).line,
     });
   } catch (cause) {
     // The parser's own limits: aliases that multiply, nesting that exhausts its stack.
@@ -71,20 +81,31 @@ function offsetOfProto(root: ParsedNode | null): number | null {
   return found;
 }
 
-function offsetOf(root: ParsedNode | null, path: readonly PropertyKey[]): number {
-  let offset = root?.range[0] ?? 0;
-  let node: unknown = root;
-  for (const key of path) {
-    if (isMap(node)) {
-      const pair = node.items.find((each) => isScalar(each.key) && each.key.value === String(key));
-      if (pair === undefined || !isScalar(pair.key)) return offset;
-      offset = pair.key.range?.[0] ?? offset;
-      node = pair.value;
-    } else if (isSeq(node) && typeof key === "number") {
-      node = node.items[key];
-      if (!(isMap(node) || isSeq(node) || isScalar(node))) return offset;
-      offset = node.range?.[0] ?? offset;
-    } else return offset;
-  }
-  return offset;
+/** Where a path leads to. Keys are indexed once per mapping: a fleet has as many as hosts, and each may be wrong. */
+function placesOf(root: ParsedNode | null): (path: readonly PropertyKey[]) => number {
+  const indices = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
+  const indexOf = (map: YAMLMap): ReadonlyMap<string, Pair> => {
+    const known = indices.get(map);
+    if (known !== undefined) return known;
+    const index = new Map(map.items.map((pair) => [String(pair.key), pair]));
+    indices.set(map, index);
+    return index;
+  };
+  return (path) => {
+    let offset = root?.range[0] ?? 0;
+    let node: unknown = root;
+    for (const key of path) {
+      if (isMap(node)) {
+        const pair = indexOf(node).get(String(key));
+        if (pair === undefined || !isScalar(pair.key)) return offset;
+        offset = pair.key.range?.[0] ?? offset;
+        node = pair.value;
+      } else if (isSeq(node) && typeof key === "number") {
+        node = node.items[key];
+        if (!(isMap(node) || isSeq(node) || isScalar(node))) return offset;
+        offset = node.range?.[0] ?? offset;
+      } else return offset;
+    }
+    return offset;
+  };
 }

@@ -1,6 +1,7 @@
 import type { Policy } from "@nixwave/effects";
 import { z } from "zod";
 import { onHealthFailure } from "./event.ts";
+import { count } from "./ids.ts";
 
 /** A year. No deadline of a rollout is longer, and no sum of two of them leaves the range of instants. */
 export const SECS_MAX = 365 * 24 * 3600;
@@ -24,8 +25,8 @@ export const policySchema = z
     probeReportSecs: deadlineSecs,
     lostSecs: deadlineSecs,
     offlineGraceSecs: deadlineSecs,
-    maxFailures: z.int().min(0),
-    deferredCounts: z.enum(["waiting", "done"]),
+    maxFailures: count,
+    deferredCounts: z.enum(["waiting", "done"], { error: "expected waiting or done" }),
   })
   .readonly();
 

@@ -11,7 +11,7 @@ import {
   rolloutId,
 } from "@nixwave/effects";
 import { z } from "zod";
-import { order } from "./graph.ts";
+import { orderByGates } from "./graph.ts";
 import { sha256 } from "./hash.ts";
 import { sentence } from "./problem.ts";
 import {
@@ -68,7 +68,8 @@ export async function readRelease(
   for (let index = 0; index < head.value.buckets.length; index += 1) {
     const bucket = await readBucket(read, head.value, index);
     if (!bucket.ok) return bucket;
-    hosts.push(...bucket.value);
+    // Not one call with all of them: a hostile bucket may have more than a call takes.
+    for (const host of bucket.value) hosts.push(host);
   }
   const file = headPath(channel, ref);
   if (hosts.length !== head.value.hostCount) {
@@ -78,7 +79,8 @@ export async function readRelease(
       `lists ${hosts.length} hosts, but says ${head.value.hostCount}`,
     );
   }
-  const empty = head.value.waves.find(({ index }) => !hosts.some(({ wave }) => wave === index));
+  const used = new Set(hosts.map(({ wave }) => wave));
+  const empty = head.value.waves.find(({ index }) => !used.has(index));
   if (empty !== undefined) return problem("inconsistent", file, `wave ${empty.index} has no host`);
   const path = partPath(channel, head.value.constraints.sha256);
   const bytes = await readPart(read, path, head.value.constraints);
@@ -249,7 +251,7 @@ function wrongConstraints(
       return `${named} names a host that is not in the release`;
     if (gates.wave > gated.wave) return `${named} has its gating host in a later wave`;
   }
-  const ordered = order<HostName>([], edges);
+  const ordered = orderByGates<HostName>([], edges);
   return ordered.kind === "ordered"
     ? null
     : `its edges close a cycle: ${ordered.cycle.join(" → ")}`;

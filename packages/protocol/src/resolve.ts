@@ -133,6 +133,10 @@ function channelEdgesOf(fleet: Fleet, notes: Notes): readonly ChannelEdge[] {
       );
     }
   }
-  refuseCycle(fleet.channelEdges, ["channelEdges"], notes);
+  const indexOf = (arrow: { gates: Channel; gated: Channel }) =>
+    fleet.channelEdges.findIndex(
+      ({ gates, gated }) => gates === arrow.gates && gated === arrow.gated,
+    );
+  refuseCycle(fleet.channelEdges, (arrow) => ["channelEdges", indexOf(arrow)], notes);
   return fleet.channelEdges;
 }

@@ -19,14 +19,28 @@ export interface Selectable {
   readonly tags: readonly string[];
 }
 
-export function selects(selector: Selector, host: Selectable): boolean {
-  if ("all" in selector) return true;
-  if ("tags" in selector) return selector.tags.every((name) => host.tags.includes(name));
-  if ("hosts" in selector) return selector.hosts.includes(host.host);
-  if ("not" in selector) return !selects(selector.not, host);
-  if ("and" in selector) return selector.and.every((part) => selects(part, host));
-  return selector.or.some((part) => selects(part, host));
+/** The selector as a question about one host. Names are looked up, not searched: a list may be a whole fleet. */
+export function matcher(selector: Selector): (host: Selectable) => boolean {
+  if ("all" in selector) return () => true;
+  if ("tags" in selector) return ({ tags }) => selector.tags.every((each) => tags.includes(each));
+  if ("hosts" in selector) {
+    const names = new Set(selector.hosts);
+    return ({ host }) => names.has(host);
+  }
+  if ("not" in selector) {
+    const matches = matcher(selector.not);
+    return (host) => !matches(host);
+  }
+  if ("and" in selector) {
+    const all = selector.and.map(matcher);
+    return (host) => all.every((matches) => matches(host));
+  }
+  const any = selector.or.map(matcher);
+  return (host) => any.some((matches) => matches(host));
 }
+
+/** One host asked about; for many, make the matcher once. */
+export const selects = (selector: Selector, host: Selectable): boolean => matcher(selector)(host);
 
 /** A host that the selector names by its name, and where. */
 export interface NamedHost {

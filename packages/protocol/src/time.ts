@@ -23,7 +23,7 @@ export function formatInstant(at: Instant): string {
 
 /** RFC 3339 on the wire and in release files, Instant in memory. */
 export const instantText = z
-  .codec(z.string(), z.number().refine(isInstant), {
+  .codec(z.string({ error: BAD_INSTANT }), z.number().refine(isInstant), {
     decode: (text, context) => {
       const read = parseInstant(text);
       if (read.ok) return read.value;
@@ -35,6 +35,5 @@ export const instantText = z
   .meta({ description: "RFC 3339 UTC with milliseconds: 2026-11-24T13:00:00.000Z" });
 
 /** Whole milliseconds since the epoch: the form in which the CP's log and both databases keep instants. */
-export const instantMs = z.number().refine(isInstant, {
-  error: "expected a whole number of milliseconds since the epoch",
-});
+const MS = { error: "expected a whole number of milliseconds since the epoch" };
+export const instantMs = z.number(MS).refine(isInstant, MS);

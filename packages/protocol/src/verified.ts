@@ -1,5 +1,3 @@
-import type { Result } from "@nixwave/effects";
-
 /** In this module only, and never exported: no other file can make or forge a Verified. */
 const seal: unique symbol = Symbol("verified");
 
@@ -11,6 +9,3 @@ export interface Verified<T> {
 
 /** Not exported from index.ts: callers are the verifying functions of this folder. */
 export const seals = <T>(value: T): Verified<T> => Object.freeze({ [seal]: true as const, value });
-
-export const verifies = <T, E>(result: Result<T, E>): Result<Verified<T>, E> =>
-  result.ok ? { ok: true, value: seals(result.value) } : result;
