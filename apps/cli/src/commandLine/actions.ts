@@ -19,7 +19,7 @@ const careOf = ({ yes = false, dryRun = false }: CareTyped): Care => ({ yes, dry
 /** What every command that changes something takes. */
 function changing<A extends unknown[], O extends Record<string, unknown>>(command: Command<A, O>) {
   return command
-    .requiredOption("--reason <TEXT>", "why; it stands in the log beside your name")
+    .requiredOption("--reason <TEXT>", "why; it stands in the log beside your name", reasonOf)
     .option("--yes", "do not ask")
     .option("--dry-run", "say what would be sent, and send nothing");
 }
@@ -173,6 +173,19 @@ function quarantineCommands(root: Root, shell: Shell): void {
     .action(async (channel, closure, { reason, ...typed }) => {
       await liftQuarantine(shell.desk(), { channel, closure, reason }, careOf(typed));
     });
+}
+
+/** The log keeps it for as long as it lasts, and shows it on one line. */
+const REASON_LENGTH_MAX = 500;
+
+function reasonOf(text: string): string {
+  const reason = text.trim();
+  if (reason === "")
+    throw new Refusal("--reason is empty: expected a few words that tell others why.");
+  if (reason.length <= REASON_LENGTH_MAX) return reason;
+  throw new Refusal(
+    `--reason has ${reason.length} characters, of at most ${REASON_LENGTH_MAX}: say it shorter.`,
+  );
 }
 
 function waveOf(text: string | undefined): number | null {
