@@ -26,6 +26,8 @@ export interface Activation {
 
   /** `switch-to-configuration check`: what it refuses, it refuses before anything has changed. */
   check(closure: ClosureHash, signal: AbortSignal): Promise<CheckOutcome>;
+  /** A component of the closure that can't be swapped live, compared by version and not by path (hazard 52); null: none. */
+  needsBoot(closure: ClosureHash): Promise<string | null>;
   setProfile(closure: ClosureHash): Promise<void>;
   /** Makes the closure what the next boot starts, and looks that the entry is there (hazard 52). */
   stageBoot(closure: ClosureHash, signal: AbortSignal): Promise<Result<null, StageFailed>>;
@@ -36,8 +38,8 @@ export interface Activation {
   unit(unit: UnitRef): Promise<UnitSeen>;
   /** Comes back when the unit no longer runs, or when `signal` is aborted; the caller then looks again. */
   ended(unit: UnitRef, signal: AbortSignal): Promise<void>;
-  /** Stops the unit with all its processes and waits; false if it still runs after 90 s. */
-  stop(unit: UnitRef): Promise<boolean>;
+  /** Stops the unit with all its processes and waits; false if it still runs after 90 s, or when `signal` is aborted. */
+  stop(unit: UnitRef, signal: AbortSignal): Promise<boolean>;
   /** Every unit of ours that this host remembers, of whatever journal. */
   units(): Promise<readonly FoundUnit[]>;
   /** The last 64 KiB of what the unit printed; empty if nothing is kept. */

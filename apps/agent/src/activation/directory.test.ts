@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { closure } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { directoryActivation } from "./directory.ts";
-import { type TestHost, testHost } from "./testHost.ts";
+import { type TestHost, testHost } from "./host.fixture.ts";
 
 const never = new AbortController().signal;
 

@@ -61,7 +61,7 @@ exit 0
 
 /** `sh -c LINK link TARGET NAME`: swapped in one rename; a reader sees the old or the new, never none. */
 export const LINK = `
-ln -s "$1" "$2.new.$$" && mv -T "$2.new.$$" "$2"
+mkdir -p "\${2%/*}" && ln -s "$1" "$2.new.$$" && mv -T "$2.new.$$" "$2"
 `;
 
 /** `sh -c LINKS links NAME…`: one line for each, empty where there is no link. */
@@ -76,4 +76,14 @@ for name; do readlink "$name" || printf '\\n'; done
 export const COPY = `
 rm -rf "$2" && cp -a "$1" "$2" || exit 1
 mv -T "$2" "$3" 2>/dev/null || { rm -rf "$2"; [ -d "$3" ]; }
+`;
+
+/** `sh -c PRUNE prune FOLDER FIRST`: of what lies there, from the FIRST newest on, everything is removed. */
+export const PRUNE = `
+mkdir -p "$1" && cd "$1" && ls -t | tail -n "+$2" | while read -r name; do rm -rf "./$name"; done
+`;
+
+/** `sh -c LIST list FOLDER`: names of what lies there; nothing if there is no such folder, which is no failure. */
+export const LIST = `
+[ ! -e "$1" ] || ls "$1"
 `;

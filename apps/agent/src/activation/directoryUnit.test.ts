@@ -1,10 +1,17 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { FIRST_ATTEMPT, nextAttempt } from "@nixwave/effects";
 import { journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type TestHost, testHost } from "./testHost.ts";
+import { type TestHost, testHost } from "./host.fixture.ts";
 import { type UnitRef, unitName } from "./unit.ts";
 
 const UNIT: UnitRef = {
@@ -14,6 +21,7 @@ const UNIT: UnitRef = {
   purpose: "switch",
   tryNo: 1,
 };
+const never = new AbortController().signal;
 const FOREVER = "echo entered; : > entered; trap '' TERM; while :; do sleep 1000; done";
 
 let host: TestHost;
@@ -80,7 +88,7 @@ test("it outlives kill -9 of the process that fired it, mid-switch, and its end 
     switch: "swap current-system; mkfifo gate; : > entered; read go < gate; swap boot",
   });
   const program = `
-    import { testHost } from ${JSON.stringify(join(import.meta.dirname, "testHost.ts"))};
+    import { testHost } from ${JSON.stringify(join(import.meta.dirname, "host.fixture.ts"))};
     await testHost(${JSON.stringify(host.dir)}).activation.fire(${JSON.stringify({ unit: UNIT, closure, deadlineSecs: 60 })});
     setInterval(() => {}, 1000);`;
   const agent = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
@@ -105,7 +113,7 @@ test("killing the shell around it is no end while the switch goes on; then it wa
   process.kill(Number(pid), "SIGKILL");
   await vi.waitFor(() => expect(existsSync(`/proc/${pid}/exe`)).toBe(false));
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "running" });
-  expect(await host.activation.stop(UNIT)).toBe(true);
+  expect(await host.activation.stop(UNIT, never)).toBe(true);
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
   expect(host.processes()).toEqual([]);
 });
@@ -114,17 +122,17 @@ test("stop ends the whole unit, grandchildren that ignore TERM included (hazard 
   await fire(`sh -c "trap '' TERM; sleep 1001" & ${FOREVER}`);
   await entered();
   expect(host.processes().length).toBeGreaterThan(3);
-  expect(await host.activation.stop(UNIT)).toBe(true);
+  expect(await host.activation.stop(UNIT, never)).toBe(true);
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
   await vi.waitFor(() => expect(host.processes()).toEqual([]));
   expect(await host.activation.output(UNIT)).toBe("entered\n");
 });
 
 test("stop of what ended or never began is done at once", async () => {
-  expect(await host.activation.stop(UNIT)).toBe(true);
+  expect(await host.activation.stop(UNIT, never)).toBe(true);
   await fire("exit 3");
   await ended();
-  expect(await host.activation.stop(UNIT)).toBe(true);
+  expect(await host.activation.stop(UNIT, never)).toBe(true);
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "exited", code: 3 });
 });
 
@@ -153,7 +161,7 @@ test("a new boot takes the memory of a running unit, and not the outcome of one 
   const second = { ...UNIT, tryNo: 2 };
   await fire("exit 1", second);
   await ended(second);
-  await host.activation.stop(UNIT);
+  await host.activation.stop(UNIT, never);
   host.writeFile("boot-id", "another-boot\n");
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "unknown" });
   expect(await host.activation.unit(second)).toEqual({ kind: "exited", code: 1 });
@@ -195,4 +203,20 @@ test("every unit is found, of whatever journal, with its whole name", async () =
       { unit: other, running: false },
     ]),
   );
+});
+
+test("old units are forgotten, and running ones are not", async () => {
+  await fire(FOREVER);
+  await entered();
+  for (let tryNo = 2; tryNo < 40; tryNo += 1) {
+    mkdirSync(join(host.root, "units", unitName({ ...UNIT, tryNo: 1000 + tryNo })));
+    utimesSync(join(host.root, "units", unitName({ ...UNIT, tryNo: 1000 + tryNo })), 1, tryNo);
+  }
+  await fire("exit 0", { ...UNIT, tryNo: 2 });
+  const names = (await host.activation.units()).map(({ unit }) => unit.tryNo);
+  expect(names).toContain(1);
+  expect(names).toContain(2);
+  expect(names).toContain(1039);
+  expect(names).not.toContain(1002);
+  expect(names).toHaveLength(32);
 });

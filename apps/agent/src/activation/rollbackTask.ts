@@ -31,7 +31,7 @@ export async function runRollback(parts: ActivationParts, task: Task): Promise<v
   if (started === null) return;
   // Tries are counted: if this one was not taken there is nothing to fire, and what is to be seen decides.
   if (started.rollbackTries === owed.rollbackTries) return await reportUntilRead(parts, task);
-  const trouble = await stopOthers(parts);
+  const trouble = await stopOthers(parts, task.signal);
   if (trouble !== null) return await broke(parts, task, trouble);
   const gone = await haveTarget(parts, task, started);
   if (gone !== null) return await broke(parts, task, gone);
@@ -58,10 +58,10 @@ async function isToldByItsUnit(
 }
 
 /** A switch that still runs would undo the rollback behind its back; it has to be seen to have ended. */
-async function stopOthers(parts: ActivationParts): Promise<string | null> {
+async function stopOthers(parts: ActivationParts, signal: AbortSignal): Promise<string | null> {
   const stopped = await tried(async () => {
     for (const { unit, running } of await parts.activation.units()) {
-      if (running && !(await parts.activation.stop(unit))) return false;
+      if (running && !(await parts.activation.stop(unit, signal))) return false;
     }
     return true;
   });

@@ -10,10 +10,16 @@ import {
   tried,
   watch,
 } from "./task.ts";
-import { type SystemClosures, type UnitRef, unitOf } from "./unit.ts";
+import { type SystemClosures, unitOf } from "./unit.ts";
 
 /** What preparing came to; null: called off, or said already why it can't be. */
-type Prepared = "fire" | "nothing-to-switch" | null;
+type Prepared = Ready | null;
+
+/** `boot`: a component can't be swapped live, so the closure becomes the next boot and nothing is fired. */
+type Ready =
+  | { readonly kind: "fire" }
+  | { readonly kind: "boot"; readonly component: string }
+  | { readonly kind: "nothing-to-switch" };
 
 const NEEDS_REBOOT = 100;
 
@@ -30,15 +36,22 @@ export async function runSwitch(parts: ActivationParts, task: Task): Promise<voi
     const { running } = await parts.activation.system();
     if (seen.kind === "running") return await watch(parts, task, unit);
     if (seen.kind === "exited" && seen.code === NEEDS_REBOOT && running !== record.targetClosure) {
-      return await stage(parts, task, unit);
+      const named = async () => deferredComponent(await parts.activation.output(unit));
+      return await stage(parts, task, named);
     }
     if (seen.kind === "exited" || seen.kind === "killed") return await reportUntilRead(parts, task);
   }
   const prepared = await prepare(parts, task);
   if (prepared === null) return;
-  if (prepared === "fire") return await fire(parts, task);
-  await parts.mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod: "none" });
-  await reportUntilRead(parts, task);
+  switch (prepared.kind) {
+    case "fire":
+      return await fire(parts, task);
+    case "boot":
+      return await boot(parts, task, prepared.component);
+    case "nothing-to-switch":
+      await parts.mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod: "none" });
+      return await reportUntilRead(parts, task);
+  }
 }
 
 /**
@@ -57,7 +70,7 @@ async function prepare(parts: ActivationParts, task: Task): Promise<Prepared> {
     if (currentActivating(parts, task) === null) return null;
     const outcome: Step = step.ok ? step.value : { kind: "wait", obstacle: step.error };
     if (outcome.kind === "broke") return null;
-    if (outcome.kind !== "wait") return outcome.kind;
+    if (outcome.kind !== "wait") return outcome;
     task.obstacle = outcome.obstacle;
     parts.onTrouble("the switch has to wait", task.obstacle);
     await backOff(parts, failures, task.signal);
@@ -65,8 +78,7 @@ async function prepare(parts: ActivationParts, task: Task): Promise<Prepared> {
 }
 
 type Step =
-  | { readonly kind: "fire" }
-  | { readonly kind: "nothing-to-switch" }
+  | Ready
   | { readonly kind: "broke" }
   | { readonly kind: "wait"; readonly obstacle: string };
 
@@ -118,26 +130,43 @@ async function prepareOnce(
     await broke(parts, task, { phase: "check", exitCode, text });
     return { kind: "broke" };
   }
-  return { kind: "fire" };
+  const component = await activation.needsBoot(targetClosure);
+  return component === null ? { kind: "fire" } : { kind: "boot", component };
 }
 
-/** The start is committed before anything changes; the record is read once more before the unit is fired. */
-async function fire(parts: ActivationParts, task: Task): Promise<void> {
+/** The start is committed before anything changes; null: it was not taken, or the profile can't be set, and that is said. */
+async function started(
+  parts: ActivationParts,
+  task: Task,
+  switchMethod: "switch" | "boot",
+): Promise<ClosureHash | null> {
   const { activation, crash, mailbox } = parts;
   task.stage = "firing";
   const before = currentActivating(parts, task)?.starts;
-  await mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod: "switch" });
-  const started = currentActivating(parts, task);
-  if (started === null) return;
+  await mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod });
+  const record = currentActivating(parts, task);
+  if (record === null) return null;
   // Starts are counted: if this one was not taken there is nothing to fire, and what is to be seen decides.
-  if (started.starts === before) return await reportUntilRead(parts, task);
-  const target = started.targetClosure;
+  if (record.starts === before) {
+    await reportUntilRead(parts, task);
+    return null;
+  }
+  const target = record.targetClosure;
   crash.at("before-profile");
   const set = await tried(() => activation.setProfile(target));
   if (!set.ok) {
-    return await broke(parts, task, { phase: "profile", exitCode: null, text: set.error });
+    await broke(parts, task, { phase: "profile", exitCode: null, text: set.error });
+    return null;
   }
   crash.at("after-profile");
+  return target;
+}
+
+/** The record is read once more before the unit is fired. */
+async function fire(parts: ActivationParts, task: Task): Promise<void> {
+  const { activation, crash } = parts;
+  const target = await started(parts, task, "switch");
+  if (target === null) return;
   const record = currentActivating(parts, task);
   const unit = record === null ? null : unitOf(record);
   if (record === null || unit === null) return;
@@ -157,8 +186,17 @@ async function fire(parts: ActivationParts, task: Task): Promise<void> {
   await watch(parts, task, unit);
 }
 
-/** The switch said that only a reboot brings the system up: it becomes the next boot, and that is verified (hazard 52). */
-async function stage(parts: ActivationParts, task: Task, unit: UnitRef): Promise<void> {
+async function boot(parts: ActivationParts, task: Task, component: string): Promise<void> {
+  const target = await started(parts, task, "boot");
+  if (target !== null) await stage(parts, task, async () => component);
+}
+
+/** The target becomes the next boot, and that is verified (hazard 52). */
+async function stage(
+  parts: ActivationParts,
+  task: Task,
+  component: () => Promise<string>,
+): Promise<void> {
   task.stage = "firing";
   const record = currentActivating(parts, task);
   if (record === null) return;
@@ -172,9 +210,8 @@ async function stage(parts: ActivationParts, task: Task, unit: UnitRef): Promise
     const { exitCode, stderrTail: text } = staged.value.error;
     return await broke(parts, task, { phase: "switch", exitCode, text });
   }
-  const component = deferredComponent(await activation.output(unit));
   const bootId = await activation.bootId();
-  await mailbox.submit({ kind: "BootStaged", of: task.of, component, bootId });
+  await mailbox.submit({ kind: "BootStaged", of: task.of, component: await component(), bootId });
 }
 
 interface Breakage {

@@ -1,118 +1,69 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { addSecs, type ClosureHash, FIRST_ATTEMPT, type HostState } from "@nixwave/effects";
+import { addSecs, type ClosureHash, FIRST_ATTEMPT } from "@nixwave/effects";
 import { closure, journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { CRASH_POINTS, type CrashPoint } from "../crashPoint.ts";
-import type { ActivationWorker } from "../perform/worker.ts";
-import type { Activation } from "./activation.ts";
-import { fastTimer, type Script, type TestHost, testHost } from "./testHost.ts";
-import { type TestLoop, testLoop } from "./testLoop.ts";
 import type { UnitRef } from "./unit.ts";
-import { activationWorker } from "./worker.ts";
+import { OK, type WorkerBench, workerBench } from "./worker.fixture.ts";
 
 const ROLLOUT = rollout("stable@a1");
 
-let host: TestHost;
-let loop: TestLoop;
-let old: ClosureHash;
-let workers: ActivationWorker[];
-let troubles: string[];
-
+let bench: WorkerBench;
 beforeEach(() => {
-  host = testHost();
-  loop = testLoop();
-  workers = [];
-  troubles = [];
-  old = host.makeClosure("old", { switch: "echo old >> switches; swap boot; swap current-system" });
-  host.setLinks(old, "current-system", "profile", "boot");
-  start();
+  bench = workerBench();
 });
-afterEach(async () => {
-  await Promise.all(workers.map((worker) => worker.close()));
-  host.remove();
-});
+afterEach(() => bench.remove());
 
-/** An agent's process begins: a worker that remembers nothing. */
-function start(
-  crashAt: (point: CrashPoint) => void = () => {},
-  activation: Activation = host.activation,
-): void {
-  const worker = activationWorker({
-    activation,
-    mailbox: { submit: (input) => loop.submit(input) },
-    readRecord: (id) => loop.readRecord(id),
-    knownGood: () => old,
-    timer: fastTimer,
-    random: host.ports.random,
-    crash: { at: crashAt },
-    redact: (text) => text.replaceAll("hunter2", "[redacted]"),
-    onTrouble: (message, cause) => void troubles.push(`${message}: ${String(cause)}`),
-  });
-  loop.activation = worker;
-  workers.push(worker);
-}
-
-const OK = "echo new >> switches; swap boot; swap current-system";
-const newClosure = (script: Script = {}) => host.makeClosure("new", { switch: OK, ...script });
-const reaches = (state: HostState) =>
-  vi.waitFor(() => expect(loop.record.kind).toBe(state), { timeout: 5000, interval: 10 });
 const tells = (line: string) =>
-  vi.waitFor(() => expect(loop.story()).toContain(line), { timeout: 5000, interval: 10 });
-const switches = () => readFileSync(join(host.root, "switches"), "utf8").trim().split("\n");
-const links = () => [
-  host.readLink("current-system"),
-  host.readLink("profile"),
-  host.readLink("boot"),
-];
+  vi.waitFor(() => expect(bench.loop.story()).toContain(line), { timeout: 5000, interval: 10 });
 const unit = (purpose: "switch" | "rollback", tryNo = 1) => {
-  const { rolloutId, journalId, attempt } = loop.record;
+  const { rolloutId, journalId, attempt } = bench.loop.record;
   return { rolloutId, journalId, attempt, purpose, tryNo };
 };
 
 test("a good switch: profile, unit, and only then completed", async () => {
-  const target = newClosure();
-  loop.acknowledge(target, old);
-  await reaches("Soaking");
-  expect(loop.story()).toEqual([
+  const target = bench.newClosure();
+  bench.loop.acknowledge(target, bench.old);
+  await bench.reaches("Soaking");
+  expect(bench.loop.story()).toEqual([
     "DispatchAck",
     "ActivationStarted switch",
     "ActivationCompleted new exit 0",
   ]);
-  expect(links()).toEqual([target, target, target]);
-  expect(await host.activation.pinned("target")).toBe(target);
-  expect(await host.activation.pinned("rollback")).toBe(old);
-  expect(await host.activation.pinned("known-good")).toBe(old);
+  expect(bench.links()).toEqual([target, target, target]);
+  expect(await bench.host.activation.pinned("target")).toBe(target);
+  expect(await bench.host.activation.pinned("rollback")).toBe(bench.old);
+  expect(await bench.host.activation.pinned("known-good")).toBe(bench.old);
 });
 
 test("asked twice, and while it is at work, it switches once", async () => {
-  loop.acknowledge(newClosure(), old);
+  bench.loop.acknowledge(bench.newClosure(), bench.old);
   for (let times = 0; times < 5; times += 1) {
-    loop.activation.fireSwitch(ROLLOUT);
-    loop.activation.observe(ROLLOUT);
+    bench.loop.activation.fireSwitch(ROLLOUT);
+    bench.loop.activation.observe(ROLLOUT);
   }
-  await reaches("Soaking");
-  loop.activation.fireSwitch(ROLLOUT);
-  expect(switches()).toEqual(["new"]);
+  await bench.reaches("Soaking");
+  bench.loop.activation.fireSwitch(ROLLOUT);
+  expect(bench.switches()).toEqual(["new"]);
 });
 
 test("what already runs everywhere is not switched again", async () => {
-  const target = newClosure();
-  host.setLinks(target, "current-system", "profile", "boot");
-  loop.acknowledge(target, null);
-  await reaches("Soaking");
-  expect(loop.story()).toEqual([
+  const target = bench.newClosure();
+  bench.host.setLinks(target, "current-system", "profile", "boot");
+  bench.loop.acknowledge(target, null);
+  await bench.reaches("Soaking");
+  expect(bench.loop.story()).toEqual([
     "DispatchAck",
     "ActivationStarted none",
     "ActivationCompleted new exit unknown",
   ]);
-  expect(host.exists("switches")).toBe(false);
+  expect(bench.host.exists("switches")).toBe(false);
 });
 
 test("exit 4 with the target running is for the probes to judge", async () => {
-  loop.acknowledge(newClosure({ switch: `${OK}; exit 4` }), old);
-  await reaches("Soaking");
-  expect(loop.story().at(-1)).toBe("ActivationCompleted new exit 4");
+  bench.loop.acknowledge(bench.newClosure({ switch: `${OK}; exit 4` }), bench.old);
+  await bench.reaches("Soaking");
+  expect(bench.loop.story().at(-1)).toBe("ActivationCompleted new exit 4");
 });
 
 test.each([
@@ -128,158 +79,193 @@ test.each([
     "ActivationFailed switch exit unknown",
   ],
 ])("%s rolls the host back to exactly what ran", async (_, script, failure) => {
-  loop.acknowledge(newClosure({ switch: script }), old);
-  await reaches("Reverted");
-  expect(loop.story()).toEqual([
+  bench.loop.acknowledge(bench.newClosure({ switch: script }), bench.old);
+  await bench.reaches("Reverted");
+  expect(bench.loop.story()).toEqual([
     "DispatchAck",
     "ActivationStarted switch",
     failure,
     "RollbackStarted",
     "RollbackComplete old",
   ]);
-  expect(links()).toEqual([old, old, old]);
-  expect(switches()).toEqual(["old"]);
-  expect(JSON.stringify(loop.inputs)).not.toContain("hunter2");
+  expect(bench.links()).toEqual([bench.old, bench.old, bench.old]);
+  expect(bench.switches()).toEqual(["old"]);
+  expect(JSON.stringify(bench.loop.inputs)).not.toContain("hunter2");
 });
 
 test("what check refuses has changed nothing, and needs no rollback", async () => {
-  loop.acknowledge(newClosure({ check: "echo an inhibitor >&2; exit 3" }), old);
-  await reaches("Failed");
-  expect(loop.story()).toEqual(["DispatchAck", "ActivationFailed check exit 3 untouched"]);
-  expect(loop.record).toMatchObject({ rollback: "none" });
-  expect(links()).toEqual([old, old, old]);
+  bench.loop.acknowledge(bench.newClosure({ check: "echo an inhibitor >&2; exit 3" }), bench.old);
+  await bench.reaches("Failed");
+  expect(bench.loop.story()).toEqual(["DispatchAck", "ActivationFailed check exit 3 untouched"]);
+  expect(bench.loop.record).toMatchObject({ rollback: "none" });
+  expect(bench.links()).toEqual([bench.old, bench.old, bench.old]);
 });
 
 test("100 stages the next boot, and the new boot completes or fails it (hazard 52)", async () => {
-  const target = newClosure({ switch: "echo component: kernel; exit 100" });
-  loop.acknowledge(target, old);
-  await reaches("Deferred");
-  expect(loop.story()).toEqual([
+  const target = bench.newClosure({ switch: "echo component: kernel; exit 100" });
+  bench.loop.acknowledge(target, bench.old);
+  await bench.reaches("Deferred");
+  expect(bench.loop.story()).toEqual([
     "DispatchAck",
     "ActivationStarted switch",
     "ActivationDeferred kernel",
   ]);
-  expect(links()).toEqual([old, target, target]);
+  expect(bench.links()).toEqual([bench.old, target, target]);
 
-  loop.activation.observe(ROLLOUT);
-  host.setLinks(target, "current-system");
-  host.writeFile("boot-id", "after-the-reboot");
-  start();
-  loop.activation.observe(ROLLOUT);
-  await reaches("Soaking");
+  bench.loop.activation.observe(ROLLOUT);
+  bench.host.setLinks(target, "current-system");
+  bench.host.writeFile("boot-id", "after-the-reboot");
+  bench.start();
+  bench.loop.activation.observe(ROLLOUT);
+  await bench.reaches("Soaking");
 });
 
+test("a component that can't be swapped live is staged without a switch", async () => {
+  const target = bench.newClosure({ switch: "echo new >> switches; exit 1" });
+  declareComponents(bench.old, "kernel 6.12.1\nsystemd 257\n");
+  declareComponents(target, "systemd 257\nkernel 6.12.2\n");
+  bench.loop.acknowledge(target, bench.old);
+  await bench.reaches("Deferred");
+  expect(bench.loop.story()).toEqual([
+    "DispatchAck",
+    "ActivationStarted boot",
+    "ActivationDeferred kernel",
+  ]);
+  expect(bench.links()).toEqual([bench.old, target, target]);
+  expect(bench.host.exists("switches")).toBe(false);
+});
+
+test("the same versions under another path are swapped live (hazard 52)", async () => {
+  const target = bench.newClosure();
+  declareComponents(bench.old, "kernel 6.12.1\n");
+  declareComponents(target, "kernel 6.12.1\ndbus 1.14\n");
+  bench.loop.acknowledge(target, bench.old);
+  await bench.reaches("Soaking");
+});
+
+function declareComponents(hash: ClosureHash, text: string): void {
+  const folder = join(bench.host.activation.closurePath(hash), "etc/nixwave/agent");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "components"), text);
+}
+
 test("100 whose boot entry does not come up is a failed switch", async () => {
-  loop.acknowledge(newClosure({ switch: "exit 100", boot: "exit 0" }), old);
-  await reaches("Reverted");
-  expect(loop.story()).toContain("ActivationFailed switch exit 0");
+  bench.loop.acknowledge(bench.newClosure({ switch: "exit 100", boot: "exit 0" }), bench.old);
+  await bench.reaches("Reverted");
+  expect(bench.loop.story()).toContain("ActivationFailed switch exit 0");
 });
 
 test("a new switch first makes what runs the boot default again", async () => {
-  const staged = host.makeClosure("staged");
-  host.setLinks(staged, "boot", "profile");
-  loop.acknowledge(newClosure({ switch: "readlink boot > boot-at-switch; exit 1" }), old);
-  await reaches("Reverted");
-  expect(readFileSync(join(host.root, "boot-at-switch"), "utf8")).toContain(old);
+  const staged = bench.host.makeClosure("staged");
+  bench.host.setLinks(staged, "boot", "profile");
+  bench.loop.acknowledge(
+    bench.newClosure({ switch: "readlink boot > boot-at-switch; exit 1" }),
+    bench.old,
+  );
+  await bench.reaches("Reverted");
+  expect(readFileSync(join(bench.host.root, "boot-at-switch"), "utf8")).toContain(bench.old);
 });
 
 test("a hung switch is stopped at its deadline, seen to have ended, and rolled back", async () => {
-  loop.acknowledge(
-    newClosure({
+  bench.loop.acknowledge(
+    bench.newClosure({
       switch: `swap current-system; : > entered; trap "" TERM; while :; do sleep 1003; done`,
     }),
-    old,
+    bench.old,
   );
-  await vi.waitFor(() => expect(host.exists("entered")).toBe(true));
-  loop.tick();
-  expect(loop.record.kind).toBe("Activating");
-  loop.now = addSecs(loop.now, 900);
-  loop.tick();
-  loop.tick();
-  await reaches("Reverted");
-  expect(loop.story()).toEqual([
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  bench.loop.tick();
+  expect(bench.loop.record.kind).toBe("Activating");
+  bench.loop.now = addSecs(bench.loop.now, 900);
+  bench.loop.tick();
+  bench.loop.tick();
+  await bench.reaches("Reverted");
+  expect(bench.loop.story()).toEqual([
     "DispatchAck",
     "ActivationStarted switch",
     "ActivationFailed timeout exit unknown",
     "RollbackStarted",
     "RollbackComplete old",
   ]);
-  expect(links()).toEqual([old, old, old]);
+  expect(bench.links()).toEqual([bench.old, bench.old, bench.old]);
 });
 
 test("a rollback stops the switch that still runs, and goes to its target though the profile has moved on (hazard 49)", async () => {
-  const other = host.makeClosure("other");
-  loop.acknowledge(
-    newClosure({ switch: `swap current-system; : > entered; exec sleep 1004` }),
-    old,
+  const other = bench.host.makeClosure("other");
+  bench.loop.acknowledge(
+    bench.newClosure({ switch: `swap current-system; : > entered; exec sleep 1004` }),
+    bench.old,
   );
-  await vi.waitFor(() => expect(host.exists("entered")).toBe(true));
-  host.setLinks(other, "profile");
-  await loop.submit({
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  bench.host.setLinks(other, "profile");
+  await bench.loop.submit({
     kind: "SwitchBroke",
-    of: { rolloutId: ROLLOUT, journalId: journal("1"), attempt: loop.record.attempt },
+    of: { rolloutId: ROLLOUT, journalId: journal("1"), attempt: bench.loop.record.attempt },
     phase: "timeout",
     untouched: false,
     exitCode: null,
     stderrTail: "",
   });
-  await reaches("Reverted");
-  expect(links()).toEqual([old, old, old]);
-  expect(await host.activation.unit(unit("switch"))).toEqual({ kind: "killed" });
+  await bench.reaches("Reverted");
+  expect(bench.links()).toEqual([bench.old, bench.old, bench.old]);
+  expect(await bench.host.activation.unit(unit("switch"))).toEqual({ kind: "killed" });
 });
 
 test("a rollback target that is gone is asked for once, said, and tried again when its time comes", async () => {
-  const moved = host.makeClosure("old", {}, "cache");
-  rmSync(join(host.dir, "closures", old), { recursive: true });
-  rmSync(join(host.dir, "cache", moved), { recursive: true });
-  loop.acknowledge(newClosure({ switch: "exit 1" }), old);
+  const moved = bench.host.makeClosure("old", {}, "cache");
+  rmSync(join(bench.host.dir, "closures", bench.old), { recursive: true });
+  rmSync(join(bench.host.dir, "cache", moved), { recursive: true });
+  bench.loop.acknowledge(bench.newClosure({ switch: "exit 1" }), bench.old);
   // The boot default can't be restored either, but nothing needs it: all three links still name the target.
   await tells("RollbackFailed");
-  const failure = loop.events.find((event) => event.kind === "RollbackFailed");
+  const failure = bench.loop.events.find((event) => event.kind === "RollbackFailed");
   expect(failure?.stderrTail).toMatch(/^target-gone: /);
-  expect(loop.record).toMatchObject({ kind: "Failed", rollback: "failed" });
+  expect(bench.loop.record).toMatchObject({ kind: "Failed", rollback: "failed" });
 
-  host.makeClosure("old", {}, "cache");
-  loop.now = addSecs(loop.now, 60);
-  loop.tick();
-  await reaches("Reverted");
-  expect(links()).toEqual([old, old, old]);
+  bench.host.makeClosure("old", {}, "cache");
+  bench.loop.now = addSecs(bench.loop.now, 60);
+  bench.loop.tick();
+  await bench.reaches("Reverted");
+  expect(bench.links()).toEqual([bench.old, bench.old, bench.old]);
 });
 
 test("a rollback that fails by itself says so with its last words", async () => {
-  old = host.makeClosure("old", { switch: "echo no such service >&2; exit 2" });
-  loop.acknowledge(newClosure({ switch: "swap current-system; exit 1" }), old);
+  bench.host.makeClosure("old", { switch: "echo no such service >&2; exit 2" });
+  bench.loop.acknowledge(bench.newClosure({ switch: "swap current-system; exit 1" }), bench.old);
   await tells("RollbackFailed");
-  expect(loop.events.at(-1)).toMatchObject({ exitCode: 2, stderrTail: "no such service" });
+  expect(bench.loop.events.at(-1)).toMatchObject({ exitCode: 2, stderrTail: "no such service" });
 });
 
 test("realising is tried again until the closure comes", async () => {
   const target = closure("late");
-  loop.acknowledge(target, old);
-  await vi.waitFor(() => expect(troubles.join()).toContain(target));
-  host.makeClosure("late", {}, "cache");
-  await reaches("Soaking");
-  expect(loop.record.targetClosure).toBe(target);
+  bench.loop.acknowledge(target, bench.old);
+  await vi.waitFor(() => expect(bench.troubles.join()).toContain(target));
+  bench.host.makeClosure("late", {}, "cache");
+  await bench.reaches("Soaking");
+  expect(bench.loop.record.targetClosure).toBe(target);
 });
 
 test("realising ends at realiseTimeoutSecs, untouched, and says why it never came", async () => {
-  loop.acknowledge(closure("never"), old, { realiseTimeoutSecs: 60 });
-  await vi.waitFor(() => expect(troubles).not.toEqual([]));
-  loop.now = addSecs(loop.now, 60);
-  loop.tick();
-  await reaches("Failed");
-  expect(loop.story()).toEqual(["DispatchAck", "ActivationFailed realise exit unknown untouched"]);
-  expect(loop.events.at(-1)).toMatchObject({ stderrTail: expect.stringContaining("never") });
+  bench.loop.acknowledge(closure("never"), bench.old, { realiseTimeoutSecs: 60 });
+  await vi.waitFor(() => expect(bench.troubles).not.toEqual([]));
+  bench.loop.now = addSecs(bench.loop.now, 60);
+  bench.loop.tick();
+  await bench.reaches("Failed");
+  expect(bench.loop.story()).toEqual([
+    "DispatchAck",
+    "ActivationFailed realise exit unknown untouched",
+  ]);
+  expect(bench.loop.events.at(-1)).toMatchObject({ stderrTail: expect.stringContaining("never") });
 });
 
 test("a signature that is refused is final", async () => {
-  start(() => {}, {
-    ...host.activation,
+  bench.start(() => {}, {
+    ...bench.host.activation,
     realise: async () => ({ ok: false, error: { final: true, message: "not signed" } }),
   });
-  loop.acknowledge(closure("foreign"), old);
-  await reaches("Failed");
-  expect(loop.events.at(-1)).toMatchObject({
+  bench.loop.acknowledge(closure("foreign"), bench.old);
+  await bench.reaches("Failed");
+  expect(bench.loop.events.at(-1)).toMatchObject({
     phase: "realise",
     untouched: true,
     stderrTail: "not signed",
@@ -287,7 +273,9 @@ test("a signature that is refused is final", async () => {
 });
 
 test("a unit of another record is waited for: busy is no failure (hazard 56)", async () => {
-  const gate = host.makeClosure("gate", { switch: "mkfifo gate; : > entered; read go < gate" });
+  const gate = bench.host.makeClosure("gate", {
+    switch: "mkfifo gate; : > entered; read go < gate",
+  });
   const stranger: UnitRef = {
     rolloutId: rollout("stable@b2"),
     journalId: journal("2"),
@@ -295,112 +283,35 @@ test("a unit of another record is waited for: busy is no failure (hazard 56)", a
     purpose: "switch",
     tryNo: 1,
   };
-  await host.activation.fire({ unit: stranger, closure: gate, deadlineSecs: 60 });
-  await vi.waitFor(() => expect(host.exists("entered")).toBe(true));
-  loop.acknowledge(newClosure(), old);
-  await vi.waitFor(() => expect(troubles.join()).toContain("still runs"));
-  expect(loop.story()).toEqual(["DispatchAck"]);
-  writeFileSync(join(host.root, "gate"), "go\n");
-  await reaches("Soaking");
+  await bench.host.activation.fire({ unit: stranger, closure: gate, deadlineSecs: 60 });
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  bench.loop.acknowledge(bench.newClosure(), bench.old);
+  await vi.waitFor(() => expect(bench.troubles.join()).toContain("still runs"));
+  expect(bench.loop.story()).toEqual(["DispatchAck"]);
+  writeFileSync(join(bench.host.root, "gate"), "go\n");
+  await bench.reaches("Soaking");
 });
 
 test("called off while it realises, it fires nothing when the closure comes", async () => {
-  loop.acknowledge(closure("late"), old);
-  await vi.waitFor(() => expect(troubles).not.toEqual([]));
-  loop.put({ ...loop.record, supersededBy: rollout("stable@b2") });
-  loop.activation.cancel();
-  host.makeClosure("late", {}, "cache");
-  await workers[0]?.close();
-  expect(loop.story()).toEqual(["DispatchAck"]);
-  expect(links()).toEqual([old, old, old]);
+  bench.loop.acknowledge(closure("late"), bench.old);
+  await vi.waitFor(() => expect(bench.troubles).not.toEqual([]));
+  bench.loop.put({ ...bench.loop.record, supersededBy: rollout("stable@b2") });
+  bench.loop.activation.cancel();
+  bench.host.makeClosure("late", {}, "cache");
+  await bench.stop();
+  expect(bench.loop.story()).toEqual(["DispatchAck"]);
+  expect(bench.links()).toEqual([bench.old, bench.old, bench.old]);
 });
 
 test("a profile that can't be set is a failed activation, not a silence", async () => {
-  start(() => {}, {
-    ...host.activation,
+  bench.start(() => {}, {
+    ...bench.host.activation,
     setProfile: async (hash) => {
-      if (hash !== old) throw new Error("no space left on device");
-      await host.activation.setProfile(hash);
+      if (hash !== bench.old) throw new Error("no space left on device");
+      await bench.host.activation.setProfile(hash);
     },
   });
-  loop.acknowledge(newClosure(), old);
-  await reaches("Failed");
-  expect(loop.story().at(-1)).toBe("ActivationFailed profile exit unknown untouched");
-});
-
-const SWITCH_POINTS = [
-  "before-profile",
-  "after-profile",
-  "before-fire",
-  "after-fire",
-  "after-unit-ended",
-] as const;
-test.each(SWITCH_POINTS)("killed at %s, the switch resumes and runs once", async (point) => {
-  const died = startToDieAt(point);
-  loop.acknowledge(newClosure(), old);
-  await died;
-  start();
-  loop.activation.observe(ROLLOUT);
-  await reaches("Soaking");
-  expect(switches()).toEqual(["new"]);
-  expect(links()).toEqual([
-    loop.record.targetClosure,
-    loop.record.targetClosure,
-    loop.record.targetClosure,
-  ]);
-});
-
-const ROLLBACK_POINTS = CRASH_POINTS.filter((point) => point.includes("-rollback-"));
-test.each(ROLLBACK_POINTS)("killed at %s, the rollback resumes", async (point) => {
-  const died = startToDieAt(point);
-  loop.acknowledge(newClosure({ switch: "swap current-system; exit 1" }), old);
-  await died;
-  start();
-  loop.activation.observe(ROLLOUT);
-  await reaches("Reverted");
-  expect(links()).toEqual([old, old, old]);
-  expect(switches()).toEqual(["old"]);
-});
-
-/** A worker that dies where it first passes the point, as SIGKILL would end it; its units go on. */
-function startToDieAt(point: CrashPoint): Promise<void> {
-  return new Promise((resolve) => {
-    start((passed) => {
-      if (passed !== point) return;
-      resolve();
-      throw new Error(`killed at ${point}`);
-    });
-  });
-}
-
-test("restarted in the middle of a switch, it watches the unit that runs", async () => {
-  loop.acknowledge(newClosure({ switch: `mkfifo gate; : > entered; read go < gate; ${OK}` }), old);
-  await vi.waitFor(() => expect(host.exists("entered")).toBe(true));
-  await workers[0]?.close();
-  start();
-  loop.activation.observe(ROLLOUT);
-  loop.activation.observe(ROLLOUT);
-  await vi.waitFor(() =>
-    expect(loop.inputs.filter(({ kind }) => kind === "Observed")).toHaveLength(2),
-  );
-  expect(loop.record.kind).toBe("Activating");
-  writeFileSync(join(host.root, "gate"), "go\n");
-  await reaches("Soaking");
-  expect(switches()).toEqual(["new"]);
-});
-
-test("a reboot in the middle of a switch fires it again, three times at most", async () => {
-  loop.acknowledge(newClosure({ switch: ": > entered; exec sleep 1005" }), old);
-  for (const boot of ["second", "third", "fourth"]) {
-    await vi.waitFor(() => expect(host.exists("entered")).toBe(true));
-    await workers.at(-1)?.close();
-    host.killAll();
-    rmSync(join(host.root, "entered"));
-    host.writeFile("boot-id", boot);
-    start();
-    loop.activation.observe(ROLLOUT);
-  }
-  await reaches("Reverted");
-  expect(loop.story().filter((line) => line === "ActivationStarted switch")).toHaveLength(3);
-  expect(loop.story()).toContain("ActivationFailed switch exit unknown");
+  bench.loop.acknowledge(bench.newClosure(), bench.old);
+  await bench.reaches("Failed");
+  expect(bench.loop.story().at(-1)).toBe("ActivationFailed profile exit unknown untouched");
 });

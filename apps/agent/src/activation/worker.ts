@@ -1,79 +1,41 @@
-import type { HostRollout, RolloutId } from "@nixwave/effects";
+import type { RolloutId } from "@nixwave/effects";
 import type { ActivationWorker } from "../perform/worker.ts";
-import { recordRef, sameRecord } from "./recordRef.ts";
 import { runRollback } from "./rollbackTask.ts";
+import { TaskSlot } from "./slot.ts";
 import { runSwitch } from "./switchTask.ts";
 import { type ActivationParts, backOff, current, report, type Task, tried, watch } from "./task.ts";
 import { unitName, unitOf } from "./unit.ts";
 
-interface Running {
-  readonly task: Task;
-  readonly abort: AbortController;
-  readonly done: Promise<void>;
-}
-
-/**
- * One task at a time. A task for another record, or a rollback after a switch, takes the place of the one that runs, and
- * begins when that one has ended: two of them must never fire side by side.
- */
+/** The one worker that changes the system: tasks in a slot, and eyes on the machine beside it. */
 export function activationWorker(outer: ActivationParts): ActivationWorker {
   const closing = new AbortController();
   const parts = withDeath(outer, closing);
-  const inHand = new Set<Promise<void>>();
   const stopping = new Set<string>();
-  let running: Running | null = null;
-
-  const spawn = (work: () => Promise<void>): Promise<void> => {
-    const done = work().catch((cause: unknown) => {
-      if (!closing.signal.aborted) parts.onTrouble("the activation worker gave up a task", cause);
-    });
-    inHand.add(done);
-    void done.then(() => inHand.delete(done));
-    return done;
-  };
-
-  const begin = (record: HostRollout, purpose: Task["purpose"]): void => {
-    if (closing.signal.aborted) return;
-    const of = recordRef(record);
-    const former = running;
-    if (former !== null && sameRecord(former.task.of, of) && former.task.purpose === purpose) {
-      former.task.again = former.task.stage === "reporting";
-      return;
-    }
-    former?.abort.abort();
-    const abort = new AbortController();
-    const { signal } = abort;
-    const task: Task = { of, purpose, signal, stage: "preparing", again: false, obstacle: "" };
-    const done = spawn(async () => {
-      await former?.done;
-      await runTask(parts, task);
-    });
-    const mine: Running = { task, abort, done };
-    running = mine;
-    void done.then(() => {
-      if (running === mine) running = null;
-    });
-  };
+  const slot = new TaskSlot(
+    (task) => runTask(parts, task),
+    (cause) => parts.onTrouble("the activation worker gave up a task", cause),
+  );
+  closing.signal.addEventListener("abort", () => slot.callOff());
 
   const beginFor = (rolloutId: RolloutId, purpose: "switch" | "rollback"): void => {
     const record = parts.readRecord(rolloutId);
-    if (record?.kind === (purpose === "switch" ? "Activating" : "Failed")) begin(record, purpose);
+    if (closing.signal.aborted || record === null) return;
+    if (record.kind === (purpose === "switch" ? "Activating" : "Failed")) {
+      slot.begin(record, purpose);
+    }
   };
-
-  const isFiring = (record: HostRollout): boolean =>
-    running !== null &&
-    running.task.stage === "firing" &&
-    sameRecord(running.task.of, recordRef(record));
 
   /** A record whose unit is just being fired is not asked: "no unit" would be half the truth. Its task reports at its end. */
   const observe = async (rolloutId: RolloutId): Promise<void> => {
     for (let failures = 0; !closing.signal.aborted; failures += 1) {
       const record = parts.readRecord(rolloutId);
-      if (record === null || isFiring(record)) return;
-      const obstacle = running?.task.of.rolloutId === rolloutId ? running.task.obstacle : "";
-      const seen = await tried(() => report(parts, record, obstacle));
+      if (record === null) return;
+      const task = slot.taskOf(record);
+      if (task?.stage === "firing") return;
+      const seen = await tried(() => report(parts, record, task?.obstacle ?? ""));
       if (seen.ok) {
-        if (seen.value.unit.kind === "running" && running === null) begin(record, "watch");
+        const isUnwatched = seen.value.unit.kind === "running" && slot.task === null;
+        if (isUnwatched && !closing.signal.aborted) slot.begin(record, "watch");
         return;
       }
       parts.onTrouble("the machine can't be read", seen.error);
@@ -87,12 +49,9 @@ export function activationWorker(outer: ActivationParts): ActivationWorker {
     if (record === null || stopping.has(rolloutId)) return;
     stopping.add(rolloutId);
     try {
-      if (running !== null && sameRecord(running.task.of, recordRef(record))) {
-        running.abort.abort();
-        await running.done;
-      }
+      await slot.end(record);
       const unit = unitOf(record);
-      const stopped = unit === null || (await parts.activation.stop(unit));
+      const stopped = unit === null || (await parts.activation.stop(unit, closing.signal));
       if (unit !== null && !stopped) parts.onTrouble("it does not end", unitName(unit));
     } finally {
       stopping.delete(rolloutId);
@@ -103,16 +62,15 @@ export function activationWorker(outer: ActivationParts): ActivationWorker {
   return {
     fireSwitch: (rolloutId) => beginFor(rolloutId, "switch"),
     fireRollback: (rolloutId) => beginFor(rolloutId, "rollback"),
-    observe: (rolloutId) => void spawn(() => observe(rolloutId)),
-    stopUnit: (rolloutId) => void spawn(() => stopUnit(rolloutId)),
+    observe: (rolloutId) => void slot.spawn(() => observe(rolloutId)),
+    stopUnit: (rolloutId) => void slot.spawn(() => stopUnit(rolloutId)),
     // A rollback is not called off by leaving Activating: that is how it comes about.
     cancel: () => {
-      if (running?.task.purpose !== "rollback") running?.abort.abort();
+      if (slot.task?.purpose !== "rollback") slot.callOff();
     },
     close: async () => {
       closing.abort();
-      running?.abort.abort();
-      await Promise.all(inHand);
+      await slot.close();
     },
   };
 }

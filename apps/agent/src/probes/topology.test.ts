@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ClosureHash } from "@nixwave/effects";
 import { bootId, closureName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { fastTimer, type TestHost, testHost } from "../activation/testHost.ts";
+import { fastTimer, type TestHost, testHost } from "../activation/host.fixture.ts";
 import { type ClosableHttp, systemHttp } from "../perform/http.ts";
 import { readTopology } from "./topology.ts";
 

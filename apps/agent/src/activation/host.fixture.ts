@@ -18,7 +18,8 @@ import { systemProcess } from "../perform/process.ts";
 import { systemDisk, systemRandom } from "../perform/systemPorts.ts";
 import type { Timer } from "../ports.ts";
 import type { Activation } from "./activation.ts";
-import { type DirectoryConfig, type DirectoryPorts, directoryActivation } from "./directory.ts";
+import { directoryActivation } from "./directory.ts";
+import type { DirectoryConfig, DirectoryPorts } from "./directoryShell.ts";
 
 /** What a closure of a test does, as shell; `swap boot` and `swap current-system` are there to be called. */
 export interface Script {
