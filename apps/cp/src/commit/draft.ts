@@ -48,7 +48,10 @@ export class Draft {
     const line: LogLine = { offset, receivedAt: this.now, ...body };
     const write = (): void => {
       const { host, rolloutId } = namesOf(line);
-      if (rolloutId !== null) this.rollouts.add(rolloutId);
+      if (rolloutId !== null) {
+        this.rollouts.add(rolloutId);
+        this.memory.gatesTouched.add(rolloutId);
+      }
       this.#texts.push({ text: JSON.stringify(storedLogLine.parse(line)), host, rolloutId });
     };
     // An agent's event is written by its own effect, RemoteAppendEventLog.

@@ -1,4 +1,4 @@
-import type { Instant } from "@nixwave/effects";
+import { type Instant, InvariantViolated } from "@nixwave/effects";
 import { headAfter } from "../log/segment.ts";
 import type { Crash, Random } from "../ports.ts";
 import type { Memory } from "../store/memory.ts";
@@ -47,7 +47,7 @@ export async function settle(
   try {
     await store.commit(rows);
   } catch (cause) {
-    return { kind: "not-stored", cause };
+    return { kind: cause instanceof InvariantViolated ? "internal" : "not-stored", cause };
   }
   if (rows.segment !== null) memory.head = headAfter(rows.segment);
   crash.point("after-commit");

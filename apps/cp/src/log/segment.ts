@@ -91,6 +91,17 @@ function indexOf(firstOffset: Offset, texts: readonly LogText[]): readonly Index
   return [...rows.values()];
 }
 
+/** Where a log begins. */
+export const FIRST_OFFSET: Offset = firstOffset();
+
+function firstOffset(): Offset {
+  const first = 0;
+  invariant(isOffset(first), "offsets begin at 0");
+  return first;
+}
+
+export const EMPTY_LOG: LogHeadPosition = { next: FIRST_OFFSET, last: null, hash: GENESIS };
+
 export const headAfter = ({ firstOffset, count, hash }: SegmentRow): LogHeadPosition => ({
   next: offsetAfter(firstOffset, count),
   last: offsetAfter(firstOffset, count - 1),

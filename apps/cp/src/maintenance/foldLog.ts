@@ -1,6 +1,6 @@
-import { instant, invariant, isOffset } from "@nixwave/effects";
+import { instant } from "@nixwave/effects";
 import { parseLine, segmentsFrom, textsOf } from "../log/read.ts";
-import { GENESIS, segmentHash } from "../log/segment.ts";
+import { EMPTY_LOG, FIRST_OFFSET, GENESIS, segmentHash } from "../log/segment.ts";
 import type { Stamped } from "../store/change.ts";
 import type { Connection } from "../store/database.ts";
 import { fold } from "../store/fold.ts";
@@ -18,12 +18,10 @@ export function foldLog(
   db: Connection,
   write: (stamped: Stamped) => void,
 ): { readonly lines: number } {
-  const start = 0;
-  invariant(isOffset(start), "the log begins at 0");
-  const memory = emptyMemory(instant(0), { next: start, last: null, hash: GENESIS });
+  const memory = emptyMemory(instant(0), EMPTY_LOG);
   for (const release of loadReleases(db)) memory.releases.set(release.rolloutId, release);
   let lines = 0;
-  for (const segment of segmentsFrom(db, start)) {
+  for (const segment of segmentsFrom(db, FIRST_OFFSET)) {
     for (const text of textsOf(segment)) {
       const line = parseLine(text);
       const { changes } = fold(memory, line, () => undefined);
@@ -39,12 +37,10 @@ export function foldLog(
 
 /** Walks the hash chain: each segment follows the one before, holds as many lines as it says, and hashes to its hash. */
 export function chainBreaks(db: Connection): readonly ChainBreak[] {
-  const start = 0;
-  invariant(isOffset(start), "the log begins at 0");
   const breaks: ChainBreak[] = [];
-  let next: number = start;
+  let next: number = FIRST_OFFSET;
   let hash: string = GENESIS;
-  for (const segment of segmentsFrom(db, start)) {
+  for (const segment of segmentsFrom(db, FIRST_OFFSET)) {
     const { firstOffset, count } = segment;
     const found = (what: string): void => void breaks.push({ firstOffset, what });
     if (firstOffset !== next) found(`the lines from ${next} to ${firstOffset - 1} are missing`);

@@ -1,4 +1,4 @@
-import { invariant, isInstant, isOffset, type Release } from "@nixwave/effects";
+import { isInstant, type Release } from "@nixwave/effects";
 import {
   attempt,
   bootId,
@@ -20,7 +20,7 @@ import {
   storedRollout,
 } from "@nixwave/protocol";
 import { z } from "zod";
-import { GENESIS, type LogHeadPosition, offsetAfter } from "../log/segment.ts";
+import { EMPTY_LOG, type LogHeadPosition, offsetAfter } from "../log/segment.ts";
 import type { Connection } from "./database.ts";
 import { storedRelease } from "./releaseRow.ts";
 import type { Loaded, LoadedHost } from "./store.ts";
@@ -119,9 +119,7 @@ export function loadHead(db: Connection): LogHeadPosition {
     schema: headRow,
     sql: "SELECT first_offset, count, hash FROM log_segments ORDER BY first_offset DESC LIMIT 1",
   })[0];
-  const start = 0;
-  invariant(isOffset(start), "the log begins at 0");
-  if (last === undefined) return { next: start, last: null, hash: GENESIS };
+  if (last === undefined) return EMPTY_LOG;
   const { first_offset: first, count, hash } = last;
   return { next: offsetAfter(first, count), last: offsetAfter(first, count - 1), hash };
 }

@@ -1,5 +1,6 @@
-import { isOffset, type Offset, type Sha256 } from "@nixwave/effects";
+import { invariant, isOffset, type Offset, type Sha256 } from "@nixwave/effects";
 import { sha256Text } from "@nixwave/protocol";
+import { SqliteError } from "better-sqlite3";
 import { z } from "zod";
 import type { IndexRow, SegmentRow } from "../log/segment.ts";
 import type { Crash } from "../ports.ts";
@@ -31,6 +32,7 @@ export function sqliteStore(db: Connection, { crash }: { readonly crash: Crash }
         names.keep();
       } catch (cause) {
         names.forget();
+        invariant(!isConstraint(cause), `rows fit their tables: ${String(cause)}`);
         throw cause;
       }
     },
@@ -38,6 +40,10 @@ export function sqliteStore(db: Connection, { crash }: { readonly crash: Crash }
     hashEndingAt: (offsets) => Promise.resolve().then(() => hashesEndingAt(sql, offsets)),
   };
 }
+
+/** A row that the schema refuses is our mistake, not the disk's; a person who is told to free space would look in vain. */
+const isConstraint = (cause: unknown): boolean =>
+  cause instanceof SqliteError && cause.code.startsWith("SQLITE_CONSTRAINT");
 
 function writeSegment(sql: Prepare, segment: SegmentRow, id: (name: string) => number): void {
   sql(

@@ -1,0 +1,27 @@
+import type { Release } from "@nixwave/effects";
+import type { DispatchOffer, Verified } from "@nixwave/protocol";
+import type { Bench } from "./testBench.ts";
+import type { TestAgent } from "./testFleet.ts";
+
+/** The agents are heard, then the release is seen: the first wave is dispatched. */
+export async function opened(
+  bench: Bench,
+  agents: readonly TestAgent[],
+  release: Verified<Release>,
+): Promise<void> {
+  for (const agent of agents) await bench.ask<"Heartbeat">(agent.heartbeat());
+  await seen(bench, release);
+}
+
+export const seen = (bench: Bench, release: Verified<Release>) =>
+  bench.ask<"ReleasesSeen">({ kind: "ReleasesSeen", releases: [{ release, current: true }] });
+
+/** Polls, and expects to be handed a dispatch. */
+export async function offered(bench: Bench, agent: TestAgent): Promise<DispatchOffer> {
+  const taken = await bench.ask<"TakeDispatch">(agent.poll());
+  if (taken.kind !== "offer") throw new Error(`${agent.host} was answered ${taken.kind}`);
+  return taken.offer;
+}
+
+export const sent = (bench: Bench, agent: TestAgent, lines: readonly string[]) =>
+  bench.ask<"AgentEvents">(agent.send(...lines));
