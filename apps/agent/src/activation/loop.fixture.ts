@@ -18,7 +18,7 @@ import {
   terms,
 } from "@nixwave/testkit";
 import { decide } from "../decide/decide.ts";
-import { type Decision, type Situation, step } from "../decide/decision.ts";
+import { type Decision, type Situation, type Step, step } from "../decide/decision.ts";
 import type { Answer, Input, Mailbox } from "../input.ts";
 import type { ActivationWorker, ProbeWorker } from "../perform/worker.ts";
 import type { ReadRecord } from "../ports.ts";
@@ -55,7 +55,7 @@ export function testLoop(): TestLoop {
 
   const take = (input: Input): Answer => {
     inputs.push(input);
-    const decision = decide(input, situation());
+    const decision = decide(input, situationOf(record, loop.now));
     keep(decision);
     return decision.answer;
   };
@@ -76,35 +76,11 @@ export function testLoop(): TestLoop {
       if (ask.kind === "StopUnit") loop.activation.stopUnit(ask.rolloutId);
     }
   };
-  const situation = (): Situation => ({
-    now: loop.now,
-    host: hostName("web-1"),
-    channel: channelName("stable"),
-    run: { startedAt: START },
-    outboxFull: false,
-    asked: "before",
-    facts: {
-      journalId: journal("1"),
-      steadyNow: null,
-      newestCreatedAt: null,
-      knownGood: [],
-      hold: null,
-      logHead: null,
-      booted: true,
-    },
-    record,
-    opaque: false,
-    current: record,
-    previous: null,
-  });
   const present = (): HostRollout => {
     if (record === null) throw new Error("nothing was acknowledged yet");
     return record;
   };
 
-  const nobody = (): never => {
-    throw new Error("this test has no such worker");
-  };
   const loop: TestLoop = {
     events,
     inputs,
@@ -113,52 +89,17 @@ export function testLoop(): TestLoop {
     },
     now: START,
     readRecord: (rolloutId) => (record?.rolloutId === rolloutId ? record : null),
-    activation: {
-      fireSwitch: nobody,
-      fireRollback: nobody,
-      observe: nobody,
-      stopUnit: nobody,
-      cancel: () => {},
-      close: nobody,
-    },
-    probes: { reset: () => {}, stop: () => {}, close: nobody },
+    activation: NO_ACTIVATION,
+    probes: NO_PROBES,
     submit: (input) => {
       const answer = tail.then(() => take(input));
       tail = answer.catch(() => {});
       return answer;
     },
     acknowledge: (target, rollbackTarget, over = {}) => {
-      const pending = openHostRollout({
-        rolloutId: rollout("stable@a1"),
-        host: hostName("web-1"),
-        channel: channelName("stable"),
-        targetClosure: target,
-        attempt: FIRST_ATTEMPT,
-        dispatchedAt: START,
-        soakDueAt: addSecs(START, 600),
-        journalId: journal("1"),
-        terms: terms(over),
-      });
-      const made = step(
-        pending,
-        {
-          kind: "DispatchAck",
-          attempt: FIRST_ATTEMPT,
-          dispatchedAt: START,
-          soakDueAt: addSecs(START, 600),
-          previous: null,
-          currentClosureAtDispatch: rollbackTarget,
-          rollbackTarget,
-          ackedAt: loop.now,
-        },
-        loop.now,
-      );
-      keep({
-        changes: [],
-        steps: [made],
-        asks: [],
-        answer: { outcome: { kind: "stayed" }, record: made.record },
-      });
+      const made = acknowledgement({ target, rollbackTarget, over, now: loop.now });
+      const answer: Answer = { outcome: { kind: "stayed" }, record: made.record };
+      keep({ changes: [], steps: [made], asks: [], answer });
     },
     put: (next) => {
       record = next;
@@ -169,6 +110,74 @@ export function testLoop(): TestLoop {
     story: () => events.map(line),
   };
   return loop;
+}
+
+const nobody = (): never => {
+  throw new Error("this test has no such worker");
+};
+const NO_ACTIVATION: ActivationWorker = {
+  fireSwitch: nobody,
+  fireRollback: nobody,
+  observe: nobody,
+  stopUnit: nobody,
+  cancel: () => {},
+  close: nobody,
+};
+const NO_PROBES: ProbeWorker = { reset: () => {}, stop: () => {}, close: nobody };
+
+const situationOf = (record: HostRollout | null, now: Instant): Situation => ({
+  now,
+  host: hostName("web-1"),
+  channel: channelName("stable"),
+  run: { startedAt: START },
+  outboxFull: false,
+  asked: "before",
+  facts: {
+    journalId: journal("1"),
+    steadyNow: null,
+    newestCreatedAt: null,
+    knownGood: [],
+    hold: null,
+    logHead: null,
+    booted: true,
+  },
+  record,
+  opaque: false,
+  current: record,
+  previous: null,
+});
+
+interface Acknowledged {
+  readonly target: ClosureHash;
+  readonly rollbackTarget: ClosureHash | null;
+  readonly over: Partial<Policy>;
+  readonly now: Instant;
+}
+
+function acknowledgement({ target, rollbackTarget, over, now }: Acknowledged): Step {
+  const dispatch = {
+    attempt: FIRST_ATTEMPT,
+    dispatchedAt: START,
+    soakDueAt: addSecs(START, 600),
+  };
+  const pending = openHostRollout({
+    ...dispatch,
+    rolloutId: rollout("stable@a1"),
+    host: hostName("web-1"),
+    channel: channelName("stable"),
+    targetClosure: target,
+    journalId: journal("1"),
+    terms: terms(over),
+  });
+  const event: OutboundAgentEvent = {
+    ...dispatch,
+    kind: "DispatchAck",
+    previous: null,
+    currentClosureAtDispatch: rollbackTarget,
+    rollbackTarget,
+    ackedAt: now,
+  };
+  return step(pending, event, now);
 }
 
 function line(event: OutboundAgentEvent): string {
