@@ -56,7 +56,7 @@ const LEAVING_WITHIN_MS = 3000;
 export function startAgent(parts: AgentParts): Agent {
   const { journal, ports, logs, activation, controlPlane } = parts;
   const { timer, random, crash } = ports;
-  const onTrouble = logs.trouble;
+  const onTrouble = (message: string, cause: unknown) => logs.trouble(message, cause);
   // No signed timestamps exist yet to hold the wall clock against.
   const { steadyNow: journalNow } = journal.facts();
   const clock = new SteadyClock(ports.clock, { journalNow, newestMetadataAt: null });
@@ -105,14 +105,13 @@ export function startAgent(parts: AgentParts): Agent {
     },
   });
   const closing = new AbortController();
-  const running = Promise.all([
-    boot({ ...shared, activation }, closing.signal).then(() =>
-      // What the machine remembers comes first: a dispatch must not be answered from a journal that was set back.
-      closing.signal.aborted
-        ? undefined
-        : Promise.all([poller.run(), drainer.run(), heartbeats.run()]),
-    ),
-  ]);
+  const run = async (): Promise<void> => {
+    // What the machine remembers comes first: no dispatch is answered from a journal that was set back.
+    await boot({ ...shared, activation }, closing.signal);
+    if (closing.signal.aborted) return;
+    await Promise.all([poller.run(), drainer.run(), heartbeats.run()]);
+  };
+  const running = run();
   return {
     mailbox,
     clock,
@@ -138,14 +137,18 @@ function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activ
     mailbox,
     readRecord: (id: Parameters<Journal["record"]>[0]) => journal.record(id),
     redact: parts.redact,
-    onTrouble: logs.trouble,
+    onTrouble: (message: string, cause: unknown) => logs.trouble(message, cause),
   };
   return {
     activation: activationWorker({
       ...both,
       knownGood: () => journal.facts().knownGood.at(-1) ?? null,
     }),
-    probes: probeWorker({ ...both, readText: ports.disk.readText, env: parts.probeEnv }),
+    probes: probeWorker({
+      ...both,
+      readText: (path) => ports.disk.readText(path),
+      env: parts.probeEnv,
+    }),
   };
 }
 

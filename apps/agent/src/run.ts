@@ -42,7 +42,7 @@ const OPEN_AGAIN_MS = 5000;
 /** Runs the agent until it is told to stop. Rejects on our bug, or where it must not run at all. */
 export async function runAgent(options: RunOptions): Promise<void> {
   const { config, agentVersion, env, stopping } = options;
-  const logs = jsonLogs({ host: config.host }, systemClock.wallMs);
+  const logs = jsonLogs({ host: config.host }, () => systemClock.wallMs());
   const ports: Ports = {
     clock: systemClock,
     timer: systemTimer,
@@ -116,7 +116,7 @@ async function openJournal(
       const journal = Journal.open({
         stateDir,
         newJournalId: () => newJournalId(systemRandom),
-        wallMs: systemClock.wallMs,
+        wallMs: () => systemClock.wallMs(),
       });
       outage.over();
       if (journal.setAside !== null)

@@ -27,8 +27,8 @@ export interface VerifierParts {
   readonly onTrouble: (message: string, cause: unknown) => void;
 }
 
-/** A cache that is down for longer than these tries is told to the CP, which asks again later. */
-const TRIES_MAX = 4;
+/** About a minute: what is not to be had for longer is told to the CP, which asks again later. */
+const TRIES_MAX = 8;
 
 interface Verification {
   readonly offer: DispatchOffer;
