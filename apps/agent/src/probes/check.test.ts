@@ -66,6 +66,16 @@ test("http fails on another status, and passes on the one that is asked for", as
   expect(await httpCheck({ ...HTTP, url, status: 503 }, http)(never)).toEqual(PASS);
 });
 
+test("http makes a connection of its own for each run", async () => {
+  const ports = new Set<number | undefined>();
+  const url = await serve((request, response) => {
+    ports.add(request.socket.remotePort);
+    response.end();
+  });
+  for (let runs = 0; runs < 3; runs += 1) await httpCheck({ ...HTTP, url }, http)(never);
+  expect(ports.size).toBe(3);
+});
+
 test("http follows no redirect: a login page is not health", async () => {
   const url = await serve((_, response) => response.writeHead(302, { location: "/login" }).end());
   expect(await httpCheck({ ...HTTP, url }, http)(never)).toMatchObject({

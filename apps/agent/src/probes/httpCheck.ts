@@ -20,7 +20,8 @@ export function httpCheck(check: HttpCheck, http: Http): RunCheck {
       const answer = await http.request({
         method: "GET",
         url,
-        headers: { "user-agent": "nixwave-agent" },
+        // A connection of its own each time: one kept from the last run may have died since, and accepting one is health too.
+        headers: { "user-agent": "nixwave-agent", connection: "close" },
         body: null,
         timeoutMs: timeoutSecs * 1000,
         answerBytesMax: ANSWER_BYTES_MAX,
