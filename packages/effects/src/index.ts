@@ -21,6 +21,7 @@ export * from "./plan/explanation.ts";
 export * from "./plan/fleet.ts";
 export * from "./plan/fold.ts";
 export { GATES, type Gate } from "./plan/gates.ts";
+export * from "./plan/holds.ts";
 export * from "./plan/hostInputs.ts";
 export * from "./plan/inputs.ts";
 export type { HostSight } from "./plan/member.ts";

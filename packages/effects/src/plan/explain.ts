@@ -197,12 +197,18 @@ function ofRecord(member: Member, record: HostRollout, look: Look): Said {
 }
 
 /** A quarantine outlives the clearance, so it is lifted first; a failure that is tolerated is tried again alone. */
-function clearsFailure({ rollout, record, listed, host }: Member, look: Look): string | null {
+function clearsFailure(
+  { rollout, record, listed, host, marks }: Member,
+  look: Look,
+): string | null {
   const of = rollout.rollout;
   const cause = of?.kind === "Failed" || of?.kind === "Reverted" ? of.cause : null;
   if (cause === "cancelled") return CLEARS.release();
   const closure = record?.targetClosure ?? listed?.closure ?? null;
   const isQuarantined = closure !== null && look.channelOf(rollout).quarantined.has(closure);
-  const lift = isQuarantined ? `${CLEARS.lift(rollout.channel, closure)} && ` : "";
-  return `${lift}${cause === "failures" ? CLEARS.clear(rollout) : CLEARS.retry(host.host)}`;
+  const lift = isQuarantined ? [CLEARS.lift(rollout.channel, closure)] : [];
+  const again = cause === "failures" ? CLEARS.clear(rollout) : CLEARS.retry(host.host);
+  // The lift alone pays the attempt that a clearance owed.
+  const isPaid = isQuarantined && cause === null && marks.forgivenAt !== null;
+  return [...lift, ...(isPaid ? [] : [again])].join(" && ");
 }

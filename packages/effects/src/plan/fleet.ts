@@ -23,8 +23,8 @@ export interface Quarantine {
 
 /**
  * What a plan looks at, kept in memory with its indices by `apply` and by nothing else. What is not there reads as null.
- * A commit that fails throws the whole away: it is loaded again, by `apply`, in any order that has a release's
- * ReleaseVerified before what it is to decide on.
+ * A commit that fails throws the whole away: it is loaded again, by `apply`: each rollout before its records, marks and
+ * dispatches, everything else in any order. A host's journals are loaded by a HostHeard each, oldest first.
  */
 export class FleetState {
   /** When this CP became ready: silence is not counted from before it. */

@@ -77,7 +77,16 @@ export const rolloutWakesAt = (rollout: RolloutEntry, look: Look): Instant | nul
 
 /** Whether a gate holds all hosts of the rollout: then none of them needs to be looked at to know that it can't move. */
 export const isRolloutBlocked = (rollout: RolloutEntry, look: Look): boolean =>
-  GATES.some((gate) => look.ofRollout(gate, rollout) !== null);
+  rolloutBlock(rollout, look) !== null;
+
+/** The first gate that holds the whole rollout, or null. */
+export function rolloutBlock(rollout: RolloutEntry, look: Look): Blocked | null {
+  for (const gate of GATES) {
+    const answer = look.ofRollout(gate, rollout);
+    if (answer !== null) return answer;
+  }
+  return null;
+}
 
 function halted(entry: RolloutEntry, look: Look): Blocked | null {
   const { rollout } = entry;

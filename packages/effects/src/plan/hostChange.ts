@@ -1,3 +1,5 @@
+import type { HostName, RolloutId } from "../ids.ts";
+import { invariant } from "../invariant.ts";
 import { addSecs, type Instant, later } from "../time.ts";
 import type { FleetChange } from "./change.ts";
 import type { FleetIndex } from "./fleetIndex.ts";
@@ -33,10 +35,8 @@ export function applyToHost(index: FleetIndex, change: HostChange): void {
   switch (change.kind) {
     case "RecordChanged": {
       const { record } = change;
-      const rollout = index.rollouts.get(record.rolloutId) ?? null;
-      // A record always follows its rollout; one of a rollout that was pruned changes no plan.
-      if (rollout === null || rollout.rollout?.kind === "Pruned") return;
-      const member = index.join(rollout, record.host);
+      const member = memberOf(index, record);
+      if (member === null) return;
       const same = sameFace(member.record, record);
       if (same) member.record = record;
       else changeMember(index, member, () => void (member.record = record));
@@ -44,17 +44,17 @@ export function applyToHost(index: FleetIndex, change: HostChange): void {
     }
     case "MarksChanged": {
       const { marks } = change;
-      const rollout = index.rollouts.get(marks.rolloutId) ?? null;
-      if (rollout === null || rollout.rollout?.kind === "Pruned") return;
-      const member = index.join(rollout, marks.host);
-      return changeMember(index, member, () => void (member.marks = marks));
+      const member = memberOf(index, marks);
+      return member === null
+        ? undefined
+        : changeMember(index, member, () => void (member.marks = marks));
     }
     case "DispatchChanged": {
       const { dispatch } = change;
-      const rollout = index.rollouts.get(dispatch.rolloutId) ?? null;
-      if (rollout === null || rollout.rollout?.kind === "Pruned") return;
-      const member = index.join(rollout, dispatch.host);
-      return changeMember(index, member, () => void (member.dispatch = dispatch));
+      const member = memberOf(index, dispatch);
+      return member === null
+        ? undefined
+        : changeMember(index, member, () => void (member.dispatch = dispatch));
     }
     case "HostHeard":
       return heard(index, change);
@@ -70,6 +70,21 @@ export function applyToHost(index: FleetIndex, change: HostChange): void {
         if (entry.unreplayed.delete(change.host)) index.shift(entry);
       }
   }
+}
+
+/** Null where the rollout was pruned: what comes late for it changes no plan. */
+function memberOf(
+  index: FleetIndex,
+  { rolloutId, host }: { readonly rolloutId: RolloutId; readonly host: HostName },
+): Member | null {
+  const entry = index.rollouts.get(rolloutId) ?? null;
+  const rollout = entry?.rollout ?? null;
+  // Left out, the host would neither be busy nor hold its slot: that must not pass in silence.
+  invariant(
+    entry !== null && rollout !== null,
+    `${rolloutId} was applied before what ${host} did in it`,
+  );
+  return rollout.kind === "Pruned" ? null : index.join(entry, host);
 }
 
 function changeMember(index: FleetIndex, member: Member, change: () => void): void {

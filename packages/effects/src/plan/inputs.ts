@@ -12,6 +12,7 @@ import type {
   OperatorRetried,
   QuarantineLifted,
   ReplayEnded,
+  RetentionExpired,
   Unfrozen,
   Who,
 } from "../rollout/input.ts";
@@ -21,7 +22,7 @@ import { shortName } from "./clears.ts";
 import { isOpen } from "./dispatch.ts";
 import type { FleetState } from "./fleet.ts";
 import { attemptAfter } from "./hostInputs.ts";
-import { isPlanned, type Member } from "./member.ts";
+import { isPlanned, isUnfinished, type Member } from "./member.ts";
 import { compareNames } from "./releaseIndex.ts";
 
 /** An input, or the sentence that says why it can't be made and what to do instead. */
@@ -161,6 +162,26 @@ function forgivenAttempt(
   const { rolloutId } = record;
   const attempt = attemptAfter(fleet, { rolloutId, host }, record.attempt);
   return [{ rolloutId, host, attempt }];
+}
+
+/** A channel's newest rollouts are never pruned: the current one, and the one to compare it with (hazard 36). */
+const KEPT_ROLLOUTS = 2;
+
+/** Rollouts that ended before an instant and have nobody under way any more. */
+export function retentionExpired(
+  fleet: FleetState,
+  on: Channel,
+  endedBefore: Instant,
+  now: Instant,
+): readonly RetentionExpired[] {
+  const old = fleet.index.channels.get(on)?.rollouts.slice(0, -KEPT_ROLLOUTS) ?? [];
+  return old
+    .filter(({ rollout, members }) => {
+      const endedAt = rollout?.kind === "Superseded" ? rollout.supersededAt : null;
+      const isOver = endedAt !== null && endedAt < endedBefore;
+      return isOver && ![...members.values()].some(isUnfinished);
+    })
+    .map(({ rolloutId }) => ({ kind: "RetentionExpired", rolloutId, at: now }));
 }
 
 export function frozen(

@@ -7,7 +7,9 @@ import { type ControlPlane, channel, host, idOf, type Watcher } from "./controlP
 import { explainHost } from "./explain.ts";
 import { isInForce } from "./freezes.ts";
 import { GATES } from "./gates.ts";
-import { nextPlanAt, type Plan, planAll } from "./plan.ts";
+import { waveHolds } from "./holds.ts";
+import { nextPlanAt, type Plan, plan, planAll } from "./plan.ts";
+import { reloaded } from "./reload.fixture.ts";
 import { DEEDS, EVERYONE, type Op, World } from "./world.fixture.ts";
 
 // Random histories through the real reducers.
@@ -92,9 +94,20 @@ function assertSameCounts(cp: ControlPlane): void {
     expect(cp.fleet.holders(budget)).toEqual([...counted.held(budget).keys()].toSorted());
 }
 
-const RUNS = { numRuns: 150 };
+/** Everything that holds is let go, then everyone is heard and goes on, often enough for every wave. */
+const rounds = (count: number) =>
+  Array.from({ length: count }, (): Op => ({ kind: "round", but: "none", secs: 60 }));
+const calm: readonly Op[] = [
+  { kind: "calm", secs: 7200 },
+  ...rounds(3),
+  { kind: "calm", secs: 0 },
+  ...rounds(30),
+];
 
-/** I8 and I9, at the moment in which a dispatch is queued. */
+/** RUNS=5000 for a long look. */
+const RUNS = { numRuns: Number(process.env["RUNS"] ?? 100) };
+
+/** I8, at the moment in which a dispatch is queued. */
 function assertMayMove(name: HostName, cp: ControlPlane): void {
   const dispatch = cp.fleet.openDispatch(name);
   const entry = cp.fleet.index.rollouts.get(dispatch?.rolloutId ?? idOf(channel("stable"), "a"));
@@ -104,6 +117,12 @@ function assertMayMove(name: HostName, cp: ControlPlane): void {
   expect(["Active", "Completed"]).toContain(rollout?.kind);
   expect(listed?.wave).toBeLessThanOrEqual(cursor);
   expect(listed?.closure).toBe(dispatch?.targetClosure);
+}
+
+/** I9, at the same moment. */
+function assertBudgetsKept(name: HostName, cp: ControlPlane): void {
+  const dispatch = cp.fleet.openDispatch(name);
+  const release = dispatch && cp.fleet.index.rollouts.get(dispatch.rolloutId)?.release;
   for (const { name: budget, maxInFlight } of release?.budgetsOf.get(name) ?? []) {
     const others = cp.fleet.holders(budget).filter((holder) => holder !== name).length;
     // Whoever came back into flight by itself may hold more than the limit; then nothing is added.
@@ -122,7 +141,8 @@ function assertNothingHeldIsOut(cp: ControlPlane): void {
     if (dispatch === null) continue;
     const rollout = cp.fleet.rollout(dispatch.rolloutId);
     const on = rollout?.channel ?? channel("stable");
-    const isPaused = rollout?.pause != null && (rollout.pause.until ?? Infinity) > cp.now;
+    const pause = rollout?.pause ?? null;
+    const isPaused = pause !== null && (pause.until === null || pause.until > cp.now);
     const isFrozen = cp.fleet
       .freezes()
       .some((one) => isInForce(one, cp.now) && holds(one.scope, on, name));
@@ -184,6 +204,21 @@ describe("over random histories", () => {
     );
   });
 
+  test("a fleet loaded from its rows plans what the living one does, and looks at all it has to", () => {
+    fc.assert(
+      fc.property(history, fc.constantFrom(0, 60, 900, 3600), (ops, secs) => {
+        const { cp } = run(ops);
+        cp.now = addSecs(cp.now, secs);
+        const again = reloaded(cp);
+        const full = planAll(cp.fleet, cp.now);
+        expect(planAll(again, cp.now).waiting).toEqual(full.waiting);
+        expect(drawn(planAll(again, cp.now))).toEqual(drawn(full));
+        expect(drawn(plan(again, cp.now))).toEqual(drawn(full));
+      }),
+      RUNS,
+    );
+  });
+
   test("I7, I8: never is a dispatch left to be handed out of a quarantined closure or a halted, paused, frozen or superseded rollout (hazards 16, 18, 29)", () => {
     fc.assert(
       fc.property(history, (ops) => void run(ops, false, undefined, assertNothingHeldIsOut)),
@@ -223,7 +258,7 @@ describe("over random histories", () => {
             cp,
             new Map(["one", "two"].map((name) => [name, cp.fleet.holders(name)])),
           );
-        run(ops, false, { planned, queued: assertMayMove });
+        run(ops, false, { planned, queued: assertBudgetsKept });
       }),
       RUNS,
     );
@@ -268,6 +303,38 @@ describe("over random histories", () => {
               highest.set(`${rolloutId} ${name}`, attempt);
             }
         });
+      }),
+      RUNS,
+    );
+  });
+
+  test("I14: once faults stop, every newest rollout is Completed, or what holds it is named, with its remedy", () => {
+    fc.assert(
+      fc.property(history, (ops) => {
+        const { cp } = run([...ops, ...calm]);
+        const { waiting } = planAll(cp.fleet, cp.now);
+        for (const of of cp.fleet.channels()) {
+          const rollout = cp.fleet.newestRollout(of);
+          if (rollout === null || rollout.kind === "Completed") continue;
+          // Halted after the clearance: a host failed for good since, or an operator cancelled it.
+          if (rollout.kind !== "Active") {
+            expect(
+              cp.fleet.failures(rollout.rolloutId).failures > 0 ||
+                ("cause" in rollout && rollout.cause === "cancelled"),
+            ).toBe(true);
+            continue;
+          }
+          const holds = waveHolds(cp.fleet, rollout.rolloutId, cp.now);
+          const held =
+            holds.find(({ complete, advanced }) => !complete && !advanced) ??
+            holds.find(({ complete }) => !complete);
+          // Under way would mean that a host was left without its next step.
+          expect(held?.heldBy?.kind).toMatch(/^(gate|unproven|failed)$/);
+          if (held?.heldBy?.kind !== "gate") continue;
+          const { hosts } = held.heldBy;
+          if (hosts > 0)
+            expect(waiting.some((one) => one.rolloutId === rollout.rolloutId)).toBe(true);
+        }
       }),
       RUNS,
     );

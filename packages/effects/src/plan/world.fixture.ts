@@ -50,6 +50,8 @@ export type Op =
   | { readonly kind: "release"; readonly channel: "stable" | "lab"; readonly shape: number }
   | { readonly kind: "deed"; readonly host: string; readonly deed: Deed }
   | { readonly kind: "well"; readonly host: string }
+  /** No pause, freeze, revocation, replay or doubt is left; only what failed stays failed. */
+  | { readonly kind: "calm"; readonly secs: number }
   /** Everyone but one host is heard and goes one step on, in time that passes. */
   | { readonly kind: "round"; readonly but: string; readonly secs: number }
   | { readonly kind: "handOut"; readonly host: string }
@@ -114,6 +116,8 @@ export class World {
           this.#well(name);
         }
         return;
+      case "calm":
+        return this.#calm(one.secs);
       case "operator":
         return this.#operator(one.what, one.host, one.secs);
     }
@@ -160,6 +164,26 @@ export class World {
         .toReversed(),
       edges: release.edges.toReversed(),
     };
+  }
+
+  #calm(secs: number): void {
+    const { cp } = this;
+    const { fleet, now } = cp;
+    for (const freeze of fleet.freezes()) cp.submit(unfrozen(fleet, freeze.freezeId, who, now));
+    for (const of of fleet.channels()) {
+      cp.commit(
+        { kind: "ChannelUnverified", channel: of, reason: null, since: now },
+        { kind: "ReplayEnded", channels: [of] },
+      );
+      const newest = fleet.newestRollout(of);
+      if (newest === null) continue;
+      cp.submit(operatorResumed(fleet, newest.rolloutId, who, now));
+      cp.submit(operatorCleared(fleet, newest.rolloutId, who, now));
+    }
+    for (const name of EVERYONE)
+      cp.commit({ kind: "HostRevoked", host: host(name), revoked: false });
+    cp.now = addSecs(now, secs);
+    cp.commit();
   }
 
   /** Two machines under one name: each is answered under a journal of its own. */

@@ -30,7 +30,12 @@ export function stepMarks(marks: HostMarks, input: Input): HostMarks {
         ? { ...marks, forgivenAt: null }
         : marks;
     case "OperatorRetried":
-      return isAbout(marks, input) ? owe({ ...marks, retriedAt: input.at }, input.attempt) : marks;
+      return isAbout(marks, input)
+        ? owe(
+            marks.retriedAt === input.at ? marks : { ...marks, retriedAt: input.at },
+            input.attempt,
+          )
+        : marks;
     case "OperatorCleared": {
       const forgiven =
         input.rolloutId === marks.rolloutId &&
