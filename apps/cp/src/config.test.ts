@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { parseConfigFile, parseListen, resolveServe } from "./config.ts";
+
+describe("a config file that is wrong gets one sentence with the place and what to do", () => {
+  it.each([
+    [
+      "not JSON",
+      '{\n"data": nope }',
+      /^cp\.json:?\d*: this is not JSON; expected one object with the keys data, /,
+    ],
+    ["a list", "[]", /^cp\.json: expected one JSON object with the keys data, /],
+    [
+      "an unknown key",
+      '{"lisen":"127.0.0.1:1"}',
+      /^cp\.json: unknown key "lisen": the keys are data, /,
+    ],
+    ["a number for a path", '{"data":3}', /^cp\.json: "data": expected a path such as /],
+    [
+      "an empty path",
+      '{"releases":""}',
+      /^cp\.json: "releases": expected a path .*not an empty text/,
+    ],
+    [
+      "a text for a flag",
+      '{"insecureLoopback":"yes"}',
+      /^cp\.json: "insecureLoopback": expected true or false\.$/,
+    ],
+  ])("%s", (_what, text, sentence) => {
+    const parsed = parseConfigFile(text, "cp.json");
+    expect(parsed.ok ? "accepted" : parsed.error).toMatch(sentence);
+    expect(parsed.ok ? "" : parsed.error).not.toContain("\n");
+  });
+
+  it("starts relative paths at the file's folder", () => {
+    const parsed = parseConfigFile('{"data":"state","releases":"/r"}', "/etc/nixwave/cp.json");
+    expect(parsed).toEqual({ ok: true, value: { data: "/etc/nixwave/state", releases: "/r" } });
+  });
+});
+
+describe("listen", () => {
+  it.each([
+    ["127.0.0.1:8460", { host: "127.0.0.1", port: 8460 }],
+    ["127.8.0.1:0", { host: "127.8.0.1", port: 0 }],
+    ["[::1]:8460", { host: "::1", port: 8460 }],
+    ["localhost:8460", { host: "127.0.0.1", port: 8460 }],
+  ])("takes %s", (text, address) => {
+    expect(parseListen(text)).toEqual({ ok: true, value: address });
+  });
+
+  it.each([
+    "0.0.0.0:8460",
+    "[::]:8460",
+    "192.168.1.5:8460",
+    "cp.example.org:8460",
+    "127.0.0.1.example.org:1",
+  ])("refuses %s: without TLS, loopback only", (text) => {
+    const parsed = parseListen(text);
+    expect(parsed.ok ? "accepted" : parsed.error).toContain("serves the loopback only");
+  });
+
+  it.each(["8460", "127.0.0.1", "127.0.0.1:99999", ":1", "::1:8460", ""])(
+    "can't read %j",
+    (text) => {
+      const parsed = parseListen(text);
+      expect(parsed.ok ? "accepted" : parsed.error).toContain("expected HOST:PORT such as");
+    },
+  );
+});
+
+describe("serve", () => {
+  it.each([
+    [{}, "No data directory: add --data DIR"],
+    [{ data: "/d" }, "No release directory: add --releases DIR"],
+    [{ data: "/d", releases: "/r" }, "add --insecure-loopback"],
+    [{ data: "/d", releases: "/r", insecureLoopback: true, listen: "0.0.0.0:1" }, "loopback only"],
+  ])("%j lacks something and says what to add", (flags, sentence) => {
+    const resolved = resolveServe(flags, {});
+    expect(resolved.ok ? "accepted" : resolved.error).toContain(sentence);
+  });
+
+  it("takes flags over the file", () => {
+    const file = { data: "/file", releases: "/r", insecureLoopback: true, listen: "127.0.0.1:1" };
+    expect(resolveServe({ data: "/flag", listen: "127.0.0.1:0" }, file)).toEqual({
+      ok: true,
+      value: {
+        dataDir: "/flag",
+        releasesDir: "/r",
+        listen: { host: "127.0.0.1", port: 0 },
+        recover: false,
+        readyFile: null,
+      },
+    });
+  });
+});

@@ -1,0 +1,157 @@
+import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
+import { dirname, resolve } from "node:path";
+import { err, ok, type Result } from "@nixwave/effects";
+import { z } from "zod";
+
+/** Where the control plane listens. Port 0 lets the system choose; `--ready-file` and the first log line name it. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Everything that `serve` needs, with absolute paths and nothing left to default. */
+export interface ServeConfig {
+  readonly dataDir: string;
+  readonly releasesDir: string;
+  readonly listen: ListenAddress;
+  readonly recover: boolean;
+  readonly readyFile: string | null;
+}
+
+export const DEFAULT_LISTEN = "127.0.0.1:8460";
+
+const filePath = z.string({ error: 'expected a path such as "/var/lib/nixwave"' }).min(1, {
+  error: 'expected a path such as "/var/lib/nixwave", not an empty text',
+});
+const flag = z.boolean({ error: "expected true or false" });
+const listenText = z.string({ error: `expected an address such as "${DEFAULT_LISTEN}"` });
+
+/** The config file: every flag of `serve` by its camelCase name, nothing else. Relative paths start at the file's folder. */
+export const configFileSchema = z
+  .strictObject({
+    data: filePath.optional(),
+    releases: filePath.optional(),
+    listen: listenText.optional(),
+    insecureLoopback: flag.optional(),
+    readyFile: filePath.optional(),
+  })
+  .readonly();
+export type ConfigFile = z.output<typeof configFileSchema>;
+
+const KEYS = Object.keys(configFileSchema.unwrap().shape).join(", ");
+
+function keySentence(file: string, issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === "unrecognized_keys") {
+    const unknown = issue.keys.map((key) => JSON.stringify(key)).join(", ");
+    return `${file}: unknown key ${unknown}: the keys are ${KEYS}. Correct or remove it.`;
+  }
+  const place = issue?.path.map(String).join(".") ?? "";
+  const what = issue?.message ?? "not what was expected";
+  return place === ""
+    ? `${file}: expected one JSON object with the keys ${KEYS}.`
+    : `${file}: "${place}": ${what}.`;
+}
+
+/** Line of a byte of a JSON text, when the parser names one: its messages end in `at position N …`. */
+function lineOf(text: string, cause: unknown): number | null {
+  const position = cause instanceof Error ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
+  return position === undefined ? null : text.slice(0, Number(position)).split("\n").length;
+}
+
+/** Reads a config text; `file` is its path, for sentences and for relative paths. */
+export function parseConfigFile(text: string, file: string): Result<ConfigFile, string> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    const line = lineOf(text, cause);
+    return err(
+      `${file}${line === null ? "" : `:${line}`}: this is not JSON; expected one object with the keys ${KEYS}.`,
+    );
+  }
+  const parsed = configFileSchema.safeParse(json);
+  if (!parsed.success) return err(keySentence(file, parsed.error.issues[0]));
+  const base = dirname(resolve(file));
+  const { data, releases, readyFile, ...rest } = parsed.data;
+  return ok({
+    ...rest,
+    ...(data === undefined ? {} : { data: resolve(base, data) }),
+    ...(releases === undefined ? {} : { releases: resolve(base, releases) }),
+    ...(readyFile === undefined ? {} : { readyFile: resolve(base, readyFile) }),
+  });
+}
+
+/** The config file named by `--config`, or nothing where none is named. */
+export function loadConfigFile(file: string | undefined): Result<ConfigFile, string> {
+  if (file === undefined) return ok({});
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable";
+    return err(`${file}: the config file can't be read (${code}). Name another with --config.`);
+  }
+  return parseConfigFile(text, file);
+}
+
+const HOST_AND_PORT = /^(?:\[(?<six>[0-9a-fA-F:.]+)\]|(?<four>[^:[\]]+)):(?<port>\d{1,5})$/;
+
+export const isLoopback = (host: string): boolean =>
+  host === "::1" || (isIPv4(host) && host.startsWith("127."));
+
+/** `HOST:PORT` on the loopback. A name other than localhost is refused: what it resolves to may change after the check. */
+export function parseListen(text: string): Result<ListenAddress, string> {
+  const groups = HOST_AND_PORT.exec(text)?.groups;
+  const port = Number(groups?.["port"]);
+  const named = groups?.["six"] ?? groups?.["four"];
+  if (named === undefined || port > 65_535) {
+    return err(`--listen ${text}: expected HOST:PORT such as ${DEFAULT_LISTEN} or [::1]:8460.`);
+  }
+  const host = named === "localhost" ? "127.0.0.1" : named;
+  if (!isLoopback(host)) {
+    return err(
+      `--listen ${text}: without TLS the control plane serves the loopback only, and TLS is not built yet: use ${DEFAULT_LISTEN}, or put agents and CLI on this machine.`,
+    );
+  }
+  return ok({ host, port });
+}
+
+/** As typed; what is not typed comes from the config file. */
+export interface ServeFlags {
+  readonly data?: string | undefined;
+  readonly releases?: string | undefined;
+  readonly listen?: string | undefined;
+  readonly insecureLoopback?: boolean | undefined;
+  readonly recover?: boolean | undefined;
+  readonly readyFile?: string | undefined;
+}
+
+const fromCwd = (path: string | undefined): string | undefined =>
+  path === undefined ? undefined : resolve(path);
+
+/** Flags over file. The error is one sentence that says what to add. */
+export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeConfig, string> {
+  const dataDir = fromCwd(flags.data) ?? file.data;
+  if (dataDir === undefined) {
+    return err('No data directory: add --data DIR, or "data" to the config file.');
+  }
+  const releasesDir = fromCwd(flags.releases) ?? file.releases;
+  if (releasesDir === undefined) {
+    return err('No release directory: add --releases DIR, or "releases" to the config file.');
+  }
+  const listen = parseListen(flags.listen ?? file.listen ?? DEFAULT_LISTEN);
+  if (!listen.ok) return listen;
+  if (!(flags.insecureLoopback ?? file.insecureLoopback ?? false)) {
+    return err(
+      "Without TLS, which is not built yet, anyone on this machine can act as any host or operator: add --insecure-loopback to accept that.",
+    );
+  }
+  return ok({
+    dataDir,
+    releasesDir,
+    listen: listen.value,
+    recover: flags.recover ?? false,
+    readyFile: fromCwd(flags.readyFile) ?? file.readyFile ?? null,
+  });
+}
