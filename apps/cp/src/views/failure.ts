@@ -1,0 +1,81 @@
+import type { HostRollout, Instant, OutboundAgentEvent, ProbeName } from "@nixwave/effects";
+import type { WhyView } from "@nixwave/protocol";
+
+type Failure = NonNullable<WhyView["failure"]>;
+
+interface Told {
+  phase: string | null;
+  stderrTail: string | null;
+  sustainedSecs: number | null;
+  readonly reasons: Map<ProbeName, string | null>;
+  readonly firstFailedAt: Map<ProbeName, Instant>;
+}
+
+/** What the events of the host's last attempt say about its failure; an event that says nothing of it changes nothing. */
+function hear(told: Told, event: OutboundAgentEvent): void {
+  switch (event.kind) {
+    case "DispatchAck":
+      Object.assign(told, { phase: null, stderrTail: null, sustainedSecs: null });
+      told.reasons.clear();
+      told.firstFailedAt.clear();
+      return;
+    case "ActivationFailed":
+      Object.assign(told, { phase: event.phase, stderrTail: event.stderrTail });
+      return;
+    case "RollbackFailed":
+      told.stderrTail = event.stderrTail;
+      return;
+    case "ProbeResult":
+      if (event.status === "fail") told.reasons.set(event.probeName, event.failureReason);
+      return;
+    case "ProbeFailureFirst":
+      told.firstFailedAt.set(event.probeName, event.firstFailedAt);
+      return;
+    case "Failed":
+      told.sustainedSecs = event.sustainedDurationSecs;
+      return;
+    case "DispatchReject":
+    case "ActivationStarted":
+    case "ActivationCompleted":
+    case "ActivationDeferred":
+    case "ProbeTopologyDeclared":
+    case "ProbeObservedFirst":
+    case "RollbackStarted":
+    case "RollbackComplete":
+    case "Converged":
+      return;
+  }
+}
+
+/** What failed on the host, from its record and its events; null where its record is not one of a failure. */
+export function failureOf(
+  record: HostRollout | null,
+  events: readonly OutboundAgentEvent[],
+): Failure | null {
+  if (record?.kind !== "Failed" && record?.kind !== "Reverted") return null;
+  const told: Told = {
+    phase: null,
+    stderrTail: null,
+    sustainedSecs: null,
+    reasons: new Map(),
+    firstFailedAt: new Map(),
+  };
+  for (const event of events) hear(told, event);
+  const failing = events.findLast((event) => event.kind === "Failed");
+  // A Reverted record has forgotten its cause; the events have not.
+  const cause =
+    record.kind === "Failed" ? record.cause : failing === undefined ? "activation" : "health";
+  const names = record.kind === "Failed" ? record.failingProbes : (failing?.failingProbes ?? []);
+  return {
+    cause,
+    failedAt: record.failedAt,
+    phase: told.phase,
+    probes: names.map((probeName) => ({
+      probeName,
+      reason: told.reasons.get(probeName) ?? null,
+      firstFailedAt: told.firstFailedAt.get(probeName) ?? null,
+    })),
+    sustainedSecs: told.sustainedSecs,
+    stderrTail: told.stderrTail,
+  };
+}

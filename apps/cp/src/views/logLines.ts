@@ -1,0 +1,66 @@
+import { invariant, isOffset, type Offset } from "@nixwave/effects";
+import { type EventsPage, type LogLine, storedLogLine } from "@nixwave/protocol";
+import type { LogFilter, Reader } from "../store/reader.ts";
+
+/** A stored line as it was committed; one that can't be read is our bug or a damaged database, never passed over. */
+export function readLine({
+  offset,
+  line,
+}: {
+  readonly offset: Offset;
+  readonly line: string;
+}): LogLine {
+  const read = storedLogLine.safeParse(JSON.parse(line));
+  invariant(read.success, `the log's line at ${offset} is one of ours; nixwave-cp check says more`);
+  return read.data;
+}
+
+const FIRST: Offset = first();
+
+function first(): Offset {
+  const offset = 0;
+  invariant(isOffset(offset), "the log begins at 0");
+  return offset;
+}
+
+/** The position after this one; null stands for the start of the log. */
+export function offsetAfter(after: Offset | null): Offset {
+  if (after === null) return FIRST;
+  const next = after + 1;
+  invariant(isOffset(next), `${after} has a position after it`);
+  return next;
+}
+
+function offsetBefore(next: Offset): Offset | null {
+  const before = next - 1;
+  return isOffset(before) ? before : null;
+}
+
+/** Lines after a position. `after` of the page is where to go on, also where nothing matched. */
+export function eventsPage(
+  reader: Reader,
+  ask: { readonly filter: LogFilter; readonly after: Offset | null; readonly limit: number },
+  newest: Offset | null,
+): EventsPage {
+  const page = reader.events(ask.filter, { from: offsetAfter(ask.after), limit: ask.limit });
+  const begin = reader.events({}, { from: FIRST, limit: 1 }).lines[0]?.offset;
+  return {
+    items: page.lines.map(readLine),
+    after: offsetBefore(page.next),
+    beginsAt: begin ?? FIRST,
+    newest,
+  };
+}
+
+/** Every matching line, the oldest first, up to `max`: for views about one host or one rollout. */
+export function readAll(reader: Reader, filter: LogFilter, max: number): readonly LogLine[] {
+  const lines: LogLine[] = [];
+  let from = FIRST;
+  while (lines.length < max) {
+    const page = reader.events(filter, { from, limit: max - lines.length });
+    lines.push(...page.lines.map(readLine));
+    if (!page.more) break;
+    from = page.next;
+  }
+  return lines;
+}

@@ -1,0 +1,75 @@
+import type { FleetState, Instant, Release, Rollout, RolloutId } from "@nixwave/effects";
+import type { HostRow, RolloutSummary } from "@nixwave/protocol";
+import { haltOf } from "./halt.ts";
+import { countShown, hostRow } from "./hostRow.ts";
+import { shortId } from "./short.ts";
+
+/** More than these are read on no screen. */
+const NEXT_MAX = 4;
+
+/** A rollout with its release; null where the fleet has forgotten one of them. */
+export function rolloutOf(
+  fleet: FleetState,
+  rolloutId: RolloutId,
+): { readonly rollout: Rollout; readonly release: Release } | null {
+  const rollout = fleet.rollout(rolloutId);
+  const release = fleet.release(rolloutId);
+  return rollout === null || release === null ? null : { rollout, release };
+}
+
+export const rowsOf = (fleet: FleetState, release: Release, now: Instant): readonly HostRow[] =>
+  release.hosts.map(({ host }) => hostRow(fleet, { host, release }, now));
+
+/** What to type next (hazard 96): the halt first, then what the planner itself says would clear what waits. */
+function nextOf(
+  fleet: FleetState,
+  rollout: Rollout,
+  halted: RolloutSummary["halted"],
+): readonly string[] {
+  const id = shortId(rollout);
+  if (halted?.cause === "cancelled") return ["nixwave release"];
+  if (halted !== null) {
+    const why = halted.host === null ? [] : [`nixwave why ${halted.host}`];
+    return [...why, `nixwave clear ${id} --reason "…"`];
+  }
+  if (rollout.kind === "Superseded" || rollout.kind === "Pruned") return [];
+  const next = new Set<string>();
+  if (rollout.pause !== null) next.add(`nixwave resume ${id} --reason "…"`);
+  for (const { host, clears } of fleet.waiting(rollout.rolloutId)) {
+    if (clears === null) continue;
+    next.add(`nixwave why ${host}`).add(clears);
+    if (next.size >= NEXT_MAX) break;
+  }
+  return [...next].slice(0, NEXT_MAX);
+}
+
+/** `rows` are those of the release, where the caller has them already. */
+export function rolloutSummary(
+  fleet: FleetState,
+  { rollout, release }: { readonly rollout: Rollout; readonly release: Release },
+  rows: readonly HostRow[],
+): RolloutSummary {
+  const halted = haltOf(fleet, rollout, release);
+  const tallies = fleet.waves(rollout.rolloutId);
+  const converged = rows.filter(({ shown }) => shown === "converged").length;
+  return {
+    rolloutId: rollout.rolloutId,
+    channel: rollout.channel,
+    ref: rollout.ref,
+    revision: release.revision,
+    createdAt: rollout.createdAt,
+    createdBy: release.createdBy,
+    note: release.note,
+    openedAt: rollout.openedAt,
+    state: rollout.kind,
+    cursor: rollout.cursor,
+    waves: release.waves.length,
+    hosts: release.hosts.length,
+    done: tallies.length === 0 ? converged : tallies.reduce((sum, { done }) => sum + done, 0),
+    counts: countShown(rows),
+    pause: rollout.pause,
+    halted,
+    supersededBy: rollout.kind === "Superseded" ? rollout.supersededBy : null,
+    next: nextOf(fleet, rollout, halted),
+  };
+}

@@ -1,0 +1,75 @@
+import {
+  type Channel,
+  type FleetState,
+  type Instant,
+  instant,
+  type Offset,
+} from "@nixwave/effects";
+import type { ChannelStatus, HostRow, StatusView } from "@nixwave/protocol";
+import { listed } from "../store/listing.ts";
+import { hostRow } from "./hostRow.ts";
+import { everyHost, releaseOf } from "./releaseHost.ts";
+import { rolloutOf, rolloutSummary, rowsOf } from "./rolloutSummary.ts";
+
+/** What the gate `replay` says of its own channel, taken from a host that it holds; null outside a recovery. */
+function unheardOf(rows: readonly HostRow[]): number | null {
+  for (const { explanation } of rows) {
+    if (explanation.answer.kind !== "gate") continue;
+    const { block } = explanation.answer;
+    if (block.gate === "replay") return block.unheard;
+  }
+  return null;
+}
+
+function freezesOf(fleet: FleetState, channel: Channel): ChannelStatus["freezes"] {
+  const release = fleet.currentRelease(channel);
+  return fleet.freezes().filter(({ scope }) => {
+    switch (scope.kind) {
+      case "all":
+        return true;
+      case "channel":
+        return scope.channel === channel;
+      case "hosts":
+        return release !== null && scope.hosts.some((host) => listed(release, host) !== null);
+    }
+  });
+}
+
+function channelStatus(fleet: FleetState, channel: Channel, now: Instant): ChannelStatus {
+  const newest = fleet.newestRollout(channel);
+  const opened = newest === null ? null : rolloutOf(fleet, newest.rolloutId);
+  const rows = opened === null ? [] : rowsOf(fleet, opened.release, now);
+  return {
+    channel,
+    rollout: opened === null ? null : rolloutSummary(fleet, opened, rows),
+    unverified: fleet.unverified(channel),
+    unheard: unheardOf(rows),
+    freezes: freezesOf(fleet, channel),
+  };
+}
+
+/** One look: every channel, what is stopped, and what to type next. */
+export function statusView(
+  fleet: FleetState,
+  { readySince, newest }: { readonly readySince: Instant; readonly newest: Offset | null },
+  now: Instant,
+): StatusView {
+  const channels = fleet.channels().map((channel) => channelStatus(fleet, channel, now));
+  const unlisted = everyHost(fleet).filter(
+    (host) =>
+      releaseOf(fleet, host) === null &&
+      hostRow(fleet, { host, release: null }, now).explanation.answer.kind === "unlisted",
+  );
+  // What is stopped comes first: it must not be overlooked.
+  const stopped = channels.filter(({ rollout }) => rollout !== null && rollout.halted !== null);
+  const moving = channels.filter((status) => !stopped.includes(status));
+  const next = [...stopped, ...moving].flatMap(({ rollout }) => rollout?.next ?? []);
+  return {
+    now: instant(now),
+    readySince,
+    newest,
+    channels,
+    unlistedHosts: unlisted.length,
+    next: [...new Set(next)],
+  };
+}
