@@ -1,0 +1,106 @@
+import { Command } from "@commander-js/extra-typings";
+import { DEFAULT_LISTEN, type ServeFlags } from "../config.ts";
+
+/** What a maintenance command works on; the config file may name the directory instead. */
+export interface DataFlags {
+  readonly data?: string | undefined;
+  readonly config?: string | undefined;
+}
+
+/** The commands, each with the exit code that it ends in: 0 done, 1 usage, connection or something found wrong. */
+export interface Commands {
+  readonly init: (flags: DataFlags) => Promise<number>;
+  readonly serve: (flags: ServeFlags & { readonly config?: string | undefined }) => Promise<number>;
+  readonly checkConfig: (
+    flags: ServeFlags & { readonly config?: string | undefined },
+  ) => Promise<number>;
+  readonly check: (flags: DataFlags) => Promise<number>;
+  readonly rebuild: (flags: DataFlags) => Promise<number>;
+}
+
+export interface ProgramPorts {
+  readonly commands: Commands;
+  readonly version: string;
+  readonly writeOut: (text: string) => void;
+  readonly writeErr: (text: string) => void;
+  /** Called with what the command ended in. */
+  readonly exit: (code: number) => void;
+}
+
+const DATA = "the data directory: the database and its lock";
+const CONFIG = "a JSON file with the same settings; flags go before it";
+
+const EXAMPLES = `
+A control plane from nothing, on this machine:
+  nixwave-cp init --data ./data
+  nixwave-cp serve --data ./data --releases ./releases --insecure-loopback
+  nixwave status                      (in another terminal)
+
+Without TLS, which is not built yet, it serves the loopback only, and anyone on this machine can act as
+any host or operator: --insecure-loopback says that you accept this.
+
+Lost or damaged:
+  nixwave-cp check --data ./data                      does the database follow from its log?
+  nixwave-cp rebuild --data ./data                    makes the derived tables anew from the log
+  nixwave-cp restore backup.db --data ./data          and then serve: dispatches wait until agents were heard
+  nixwave-cp init --data ./new && nixwave-cp serve --recover …   when there is no backup at all`;
+
+const SERVE_HELP = `
+The file of --config has the keys data, releases, listen, insecureLoopback and readyFile, for example
+  { "data": "/var/lib/nixwave", "releases": "/srv/releases", "listen": "${DEFAULT_LISTEN}", "insecureLoopback": true }
+
+Logs are JSON on stderr, one line per change; the first names the address: {"msg":"listening","url":"http://127.0.0.1:8460",…}.
+SIGTERM or SIGINT stops within ten seconds: what was taken is committed, parked polls are answered.`;
+
+const withData = <A extends unknown[]>(command: Command<A>) =>
+  command.option("--data <dir>", DATA).option("--config <file>", CONFIG);
+
+const withServe = <A extends unknown[]>(command: Command<A>) =>
+  withData(command)
+    .option("--releases <dir>", "the directory of releases that nixwave release writes")
+    .option(
+      "--listen <host:port>",
+      `where to listen; port 0 chooses one (default: ${DEFAULT_LISTEN})`,
+    )
+    .option("--insecure-loopback", "serve without TLS, on the loopback only")
+    .option(
+      "--recover",
+      "begin after a loss: hold dispatches until the hosts were heard and replayed",
+    )
+    .option("--ready-file <file>", "write the URL there, in one step, once it is served");
+
+/** The command line. Nothing is done here: each command is called with what was typed. */
+export function createProgram({ commands, version, exit, ...out }: ProgramPorts): Command {
+  const program = new Command("nixwave-cp")
+    .description("The control plane: decides when a host may move.")
+    .version(version, "--version", "print the version")
+    .configureOutput({ writeOut: out.writeOut, writeErr: out.writeErr })
+    .showHelpAfterError("(nixwave-cp --help says more)")
+    .exitOverride()
+    .addHelpText("after", EXAMPLES);
+
+  withData(program.command("init"))
+    .description("make the database of a new fleet; refuses where one is")
+    .action(async (flags) => exit(await commands.init(flags)));
+  withServe(program.command("serve"))
+    .description("serve agents and operators until it is told to stop")
+    .addHelpText("after", SERVE_HELP)
+    .action(async (flags) => exit(await commands.serve(flags)));
+  withServe(program.command("check-config"))
+    .description("say what serve would do with these settings, and what is missing")
+    .action(async (flags) => exit(await commands.checkConfig(flags)));
+  withData(program.command("check"))
+    .description("fold the log and compare with the stored tables; exits 1 where they differ")
+    .action(async (flags) => exit(await commands.check(flags)));
+  withData(program.command("rebuild"))
+    .description("make the derived tables anew from the log; the control plane must be stopped")
+    .action(async (flags) => exit(await commands.rebuild(flags)));
+  program
+    .command("version")
+    .description("print the version")
+    .action(() => {
+      out.writeOut(`nixwave-cp ${version}\n`);
+      exit(0);
+    });
+  return program;
+}

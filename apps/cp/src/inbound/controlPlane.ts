@@ -1,0 +1,156 @@
+import { type FleetState, invariant } from "@nixwave/effects";
+import { releaseSource } from "@nixwave/protocol";
+import type { FastifyInstance } from "fastify";
+import { Registry } from "prom-client";
+import type { ServeConfig } from "../config.ts";
+import { createWriter, type Writer } from "../loop.ts";
+import { createMetrics } from "../perform/metrics.ts";
+import type { Clock, Crash, Logger, Random, Timer } from "../ports.ts";
+import { createServer } from "../server.ts";
+import { type Connection, databasePath, openDatabase } from "../store/database.ts";
+import { openReader, type Reader } from "../store/reader.ts";
+import { sqliteStore } from "../store/sqlite.ts";
+import { agentHandlers } from "./agentHandlers.ts";
+import { operatorActions } from "./operatorActions.ts";
+import { operatorReads } from "./operatorReads.ts";
+import { ParkedPolls } from "./parkedPolls.ts";
+import { publicHandlers } from "./publicHandlers.ts";
+import { RateLimit } from "./rateLimit.ts";
+import { ReleaseWatch } from "./release.ts";
+import { fingerprintOf, releaseDirectory } from "./releaseDirectory.ts";
+import { ServedReleases } from "./servedReleases.ts";
+import { UnitLogs } from "./unitLogs.ts";
+
+export interface WorldPorts {
+  readonly clock: Clock;
+  readonly timer: Timer;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly crash: Crash;
+  readonly version: string;
+}
+
+/** A control plane that serves. */
+export interface ControlPlane {
+  readonly url: string;
+  readonly server: FastifyInstance;
+  readonly writer: Writer;
+  readonly watch: ReleaseWatch;
+  /** Refuses new work, answers parked polls with 204, decides and commits what was taken, closes; within STOP_MS. */
+  readonly stop: () => Promise<void>;
+}
+
+/** 16 KiB each; more sockets than this take more file descriptors than a process usually has. */
+const PARKED_MAX = 10_000;
+/** The whole stop has ten seconds; connections that did not end by then are cut before it is over. */
+const CONNECTIONS_CUT_AFTER_MS = 8000;
+
+interface Parts extends WorldPorts {
+  readonly writer: Writer;
+  readonly reader: Reader;
+  readonly polls: ParkedPolls;
+  readonly releases: ServedReleases;
+  readonly watch: ReleaseWatch;
+  readonly metrics: () => Promise<string>;
+  readonly stopping: () => boolean;
+}
+
+/** What keeps it from serving well, for /readyz. */
+function missing({ writer, watch }: Parts): string | null {
+  if (writer.storeFailed()) {
+    return "The database can't be written: free space on its disk or make it writable; it goes on by itself then.";
+  }
+  return watch.problem;
+}
+
+function serverOf(parts: Parts): FastifyInstance {
+  const { writer, reader, clock } = parts;
+  const { submit } = writer;
+  const unitLogs = new UnitLogs();
+  const agent = agentHandlers({ ...parts, submit, unitLogs, limit: new RateLimit() });
+  const operator = {
+    ...operatorReads({ ...parts, unitLogs }),
+    ...operatorActions({ submit, writer, reader, clock }),
+  };
+  const handlers = { agent, operator, public: publicHandlers(() => missing(parts)) };
+  return createServer({ handlers, log: parts.log, stopping: parts.stopping });
+}
+
+async function openWriter(
+  db: Connection,
+  { polls, registry, world }: { polls: ParkedPolls; registry: Registry; world: WorldPorts },
+): Promise<Writer> {
+  let writer: Writer | null = null;
+  const fleet = (): FleetState => {
+    invariant(writer !== null, "metrics are scraped once the writer is there");
+    return writer.fleet();
+  };
+  const { clock, crash, log, version } = world;
+  const metrics = createMetrics(registry, { fleet, clock, version });
+  polls.onParked((count) => metrics.pollsParked(count));
+  writer = await createWriter({
+    ...world,
+    ticks: () => performance.now(),
+    store: sqliteStore(db, { crash }),
+    metrics,
+    logger: log,
+    notices: { dispatchReady: (host) => polls.wake(host), committed: () => undefined },
+  });
+  return writer;
+}
+
+/** Opens the database, listens, reads the releases. Whoever calls holds the data directory's lock. */
+export async function startControlPlane(
+  config: ServeConfig,
+  world: WorldPorts,
+): Promise<ControlPlane> {
+  const path = databasePath(config.dataDir);
+  const db = openDatabase(path);
+  const reader = openReader(path);
+  const polls = new ParkedPolls(PARKED_MAX);
+  const registry = new Registry();
+  const writer = await openWriter(db, { polls, registry, world });
+  const releases = new ServedReleases(config.releasesDir);
+  const watch = new ReleaseWatch(
+    {
+      ...world,
+      source: releaseSource(releaseDirectory(config.releasesDir)),
+      fingerprint: () => fingerprintOf(config.releasesDir),
+      submit: writer.submit,
+      known: () => writer.fleet().channels(),
+      served: releases,
+    },
+    config,
+  );
+  let stopping: Promise<void> | null = null;
+  const server = serverOf({
+    ...world,
+    writer,
+    reader,
+    polls,
+    releases,
+    watch,
+    metrics: () => registry.metrics(),
+    stopping: () => stopping !== null,
+  });
+  const url = await server.listen({ ...config.listen, backlog: 4096 });
+  world.log.log("info", "listening", { url, pid: process.pid, data: path });
+  await watch.start();
+  const halt = async (): Promise<void> => {
+    polls.stop();
+    await watch.stop();
+    // Everything taken is decided, committed and answered before a connection is closed (hazard 79).
+    await writer.stop();
+    const cut = setTimeout(() => server.server.closeAllConnections(), CONNECTIONS_CUT_AFTER_MS);
+    await server.close();
+    clearTimeout(cut);
+    reader.close();
+    db.close();
+    world.log.log("info", "stopped", {});
+  };
+  const stop = (): Promise<void> => {
+    stopping ??= halt();
+    return stopping;
+  };
+  return { url, server, writer, watch, stop };
+}

@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import { invariant } from "@nixwave/effects";
+import {
+  type AnswerOf,
+  type Audience,
+  decodeRequest,
+  encodeAnswer,
+  ROUTE_NAMES,
+  ROUTES,
+  type Role,
+  type Route,
+  type RouteName,
+} from "@nixwave/protocol";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { CallerOf, Handler, Handlers, NamesOf } from "./handlers.ts";
+import { admitAgent, admitOperator, refuseOtherProtocols } from "./principal.ts";
+import { ProblemError } from "./problemError.ts";
+
+/** A year: the name of the file is the hash of its bytes. */
+const IMMUTABLE = "public, max-age=31536000, immutable";
+
+function sendBytes(name: RouteName, bytes: Uint8Array, { request, reply }: Exchange): FastifyReply {
+  const etag = `"${createHash("sha256").update(bytes).digest("hex")}"`;
+  void reply
+    .header("etag", etag)
+    .header("cache-control", name === "getReleaseFile" ? IMMUTABLE : "no-cache");
+  if (request.headers["if-none-match"] === etag) return reply.code(304).send();
+  return reply.type("application/json").send(Buffer.from(bytes));
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Writes what the handler answered, through the route's own schema: what does not fit it is our bug and never leaves. */
+function send<N extends RouteName>(name: N, answer: AnswerOf<N>, exchange: Exchange): FastifyReply {
+  const { reply } = exchange;
+  const route: Route = ROUTES[name];
+  const encoded = encodeAnswer(name, answer);
+  switch (route.answer.kind) {
+    case "none":
+      return reply.code(204).send();
+    case "json-or-none":
+      if (encoded === null) return reply.code(204).send();
+      return reply.type("application/json").send(JSON.stringify(encoded));
+    case "json":
+      return reply.type("application/json").send(JSON.stringify(encoded));
+    case "text":
+      return reply.type("text/plain; charset=utf-8").send(String(encoded));
+    case "bytes":
+      if (encoded instanceof Uint8Array) return sendBytes(name, encoded, exchange);
+      throw new TypeError(`${name} answers bytes and its handler gave none`);
+  }
+}
+
+/** Aborts when the connection is over, so that nothing waits for an agent that has gone. */
+function goneSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once("close", () => controller.abort());
+  return controller.signal;
+}
+
+type Admit<A extends Audience> = (exchange: Exchange, role: Role | null) => CallerOf<A>;
+
+const admitToAgentRoute: Admit<"agent"> = ({ request, reply }) => {
+  refuseOtherProtocols(request.headers);
+  return admitAgent(request.headers, goneSignal(reply));
+};
+
+const admitToOperatorRoute: Admit<"operator"> = ({ request }, role) => {
+  // A route for operators that names no role is for none of them.
+  if (role === null)
+    throw ProblemError.of("forbidden", "This route names no role: nobody may use it.");
+  // Prometheus can't be taught our header, and reads nothing that has a version of ours.
+  if (request.routeOptions.url !== ROUTES.getMetrics.path) refuseOtherProtocols(request.headers);
+  return admitOperator(request.headers, role);
+};
+
+const admitToPublicRoute: Admit<"public"> = () => ({ principal: null });
+
+const isFor =
+  <A extends Audience>(audience: A) =>
+  (name: RouteName): name is NamesOf<A> =>
+    ROUTES[name].audience === audience;
+
+/** The caller is made before a byte of the body is read, and a handler can't be reached without one. */
+function registerRoute<N extends RouteName, A extends Audience>(
+  server: FastifyInstance,
+  name: N,
+  { handler, admit }: { readonly handler: Handler<N, A>; readonly admit: Admit<A> },
+): void {
+  const route: Route = ROUTES[name];
+  const callers = new WeakMap<FastifyRequest, CallerOf<A>>();
+  server.route({
+    method: route.method,
+    url: route.path,
+    config: { routeName: name },
+    ...(route.bodyBytesMax > 0 ? { bodyLimit: route.bodyBytesMax } : {}),
+    onRequest: async (request, reply) => {
+      callers.set(request, admit({ request, reply }, route.role));
+    },
+    handler: async (request, reply) => {
+      const caller = callers.get(request);
+      invariant(caller !== undefined, `${name} is reached by admitted callers only`);
+      const decoded = decodeRequest(name, request);
+      if (!decoded.ok) throw new ProblemError(decoded.error);
+      return send(name, await handler(decoded.value, caller), { request, reply });
+    },
+  });
+}
+
+/** A route that the table does not give an audience stops the start (hazard 88: deny by default). */
+export function refuseOpenRoutes(server: FastifyInstance): void {
+  server.addHook("onRoute", ({ config, method, url }) => {
+    const { routeName } = config ?? {};
+    const audience: string | null = routeName === undefined ? null : ROUTES[routeName].audience;
+    invariant(
+      audience === "agent" || audience === "operator" || audience === "public",
+      `the route ${String(method)} ${url} declares no audience: add it to the table in packages/protocol`,
+    );
+  });
+}
+
+/** Registers every route of the table. */
+export function registerRoutes(server: FastifyInstance, handlers: Handlers): void {
+  refuseOpenRoutes(server);
+  for (const name of ROUTE_NAMES.filter(isFor("agent"))) {
+    registerRoute(server, name, { handler: handlers.agent[name], admit: admitToAgentRoute });
+  }
+  for (const name of ROUTE_NAMES.filter(isFor("operator"))) {
+    registerRoute(server, name, { handler: handlers.operator[name], admit: admitToOperatorRoute });
+  }
+  for (const name of ROUTE_NAMES.filter(isFor("public"))) {
+    registerRoute(server, name, { handler: handlers.public[name], admit: admitToPublicRoute });
+  }
+}

@@ -1,0 +1,45 @@
+import Fastify, { type FastifyInstance } from "fastify";
+import { takeBodies } from "./inbound/body.ts";
+import type { Handlers } from "./inbound/handlers.ts";
+import { refuseForeignName } from "./inbound/principal.ts";
+import { ProblemError } from "./inbound/problemError.ts";
+import { answerProblems } from "./inbound/problems.ts";
+import { registerRoutes } from "./inbound/routes.ts";
+import type { Logger } from "./ports.ts";
+
+export interface ServerPorts {
+  readonly handlers: Handlers;
+  readonly log: Logger;
+  /** True from the signal on: what comes then is answered 503 `stopping`. */
+  readonly stopping: () => boolean;
+}
+
+/** A closure has up to 243 characters and a host name 253; percent-encoded, each may take three. */
+const PARAM_LENGTH_MAX = 1024;
+/** A request is a megabyte at most; one that takes longer than this to arrive holds a socket for nothing. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Longer than any poll, so that an agent keeps its socket from one poll to the next. */
+const KEEP_ALIVE_MS = 150_000;
+
+/** The HTTP side, ready for `listen` or `inject`: the route table, behind the hooks that hold for every route. */
+export function createServer(ports: ServerPorts): FastifyInstance {
+  const server = Fastify({
+    logger: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Ours says `stopping` as a problem document, with Retry-After.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+  });
+  server.addHook("onRequest", async (request, reply) => {
+    refuseForeignName(request.headers);
+    if (!ports.stopping()) return;
+    void reply.header("connection", "close");
+    throw ProblemError.of("stopping", "The control plane is stopping: try again when it is back.");
+  });
+  takeBodies(server);
+  answerProblems(server, ports.log);
+  registerRoutes(server, ports.handlers);
+  return server;
+}
