@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto";
+import type { Release } from "@nixwave/effects";
+import { closure } from "@nixwave/testkit";
+import { NO_CRASH } from "../crashPoint.ts";
+import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
+import { init } from "../maintenance/init.ts";
+import type { LogFields } from "../ports.ts";
+import { TestTime } from "../testBench.ts";
+import { type Folder, makeFolder } from "./process.ts";
+import { putRelease } from "./releaseFolder.ts";
+
+/** A whole control plane in this process, on a real database and a real socket, with a clock that the test moves. */
+export interface TestPlane {
+  readonly plane: ControlPlane;
+  readonly time: TestTime;
+  readonly folder: Folder;
+  readonly logged: { readonly message: string; readonly fields: LogFields }[];
+  /** Puts a release into the directory and has it read. */
+  readonly release: (declaration: unknown, note: string) => Promise<Release>;
+  readonly close: () => Promise<void>;
+}
+
+export async function openPlane(): Promise<TestPlane> {
+  const folder = makeFolder();
+  const time = new TestTime();
+  const logged: { readonly message: string; readonly fields: LogFields }[] = [];
+  init(folder.data);
+  const plane = await startControlPlane(
+    {
+      dataDir: folder.data,
+      releasesDir: folder.releases,
+      listen: { host: "127.0.0.1", port: 0 },
+      recover: false,
+      readyFile: null,
+    },
+    {
+      clock: { now: () => time.now },
+      timer: time.timer,
+      random: { bytes: (count) => randomBytes(count) },
+      crash: NO_CRASH,
+      log: { log: (_level, message, fields) => void logged.push({ message, fields }) },
+      version: "0.0.0",
+    },
+  );
+  return {
+    plane,
+    time,
+    folder,
+    logged,
+    release: async (declaration, note) => {
+      time.pass(1);
+      const release = putRelease(folder.releases, declaration, { createdAt: time.now, note });
+      await plane.watch.look();
+      return release;
+    },
+    close: async () => {
+      await plane.stop();
+      folder.remove();
+    },
+  };
+}
+
+/** `fleetOf("good", [["canary"], ["web-1", "web-2"]])`: one channel, a wave for each list; a host is tagged with its wave. */
+export const fleetOf = (
+  version: string,
+  waves: readonly (readonly string[])[],
+  more: { readonly [key: string]: unknown } = {},
+) => ({
+  schemaVersion: 1,
+  hosts: Object.fromEntries(
+    waves.flatMap((hosts, index) =>
+      hosts.map((host) => [
+        host,
+        {
+          system: "x86_64-linux",
+          channel: "stable",
+          closure: closure(`${version}-${host}`),
+          tags: [`wave-${index + 1}`],
+        },
+      ]),
+    ),
+  ),
+  channels: {
+    stable: {
+      waves: waves.map((_, index) => ({
+        description: `wave ${index + 1}`,
+        select: { tags: [`wave-${index + 1}`] },
+        soakSecs: 0,
+      })),
+    },
+  },
+  ...more,
+});

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const PROGRAM = fileURLToPath(new URL("../../bin/nixwave-cp.mjs", import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function spawnCp(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Runs a command to its end. */
+export async function runCp(...args: readonly string[]): Promise<Ended> {
+  const child = spawnCp(args);
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  await once(child, "close");
+  return { code: child.exitCode, stdout, stderr };
+}
+
+/** A real control plane: the process, where it serves, what it logged. */
+export interface Served {
+  readonly url: string;
+  readonly log: readonly string[];
+  readonly signal: (signal: NodeJS.Signals) => Promise<number | null>;
+}
+
+/** Starts it and reads the address off its first log line. */
+export async function serveCp(folder: Folder, ...more: readonly string[]): Promise<Served> {
+  const where = ["--data", folder.data, "--releases", folder.releases];
+  const child = spawnCp([
+    "serve",
+    ...where,
+    "--listen",
+    "127.0.0.1:0",
+    "--insecure-loopback",
+    ...more,
+  ]);
+  folder.onRemove(() => child.kill("SIGKILL"));
+  const log: string[] = [];
+  if (child.stderr === null) throw new Error("stderr is a pipe");
+  const lines = createInterface({ input: child.stderr });
+  const first = new Promise<string>((resolve, reject) => {
+    lines.on("line", (line) => {
+      log.push(line);
+      resolve(line);
+    });
+    child.on("close", () => reject(new Error(`nixwave-cp ended: ${log.join("\n")}`)));
+  });
+  const listening: unknown = JSON.parse(await first);
+  const url =
+    typeof listening === "object" && listening !== null && "url" in listening
+      ? String(listening.url)
+      : "";
+  const ended = once(child, "close");
+  return {
+    url,
+    log,
+    signal: async (signal) => {
+      child.kill(signal);
+      await ended;
+      return child.exitCode;
+    },
+  };
+}
+
+export interface Folder {
+  readonly root: string;
+  readonly data: string;
+  readonly releases: string;
+  readonly onRemove: (undo: () => void) => void;
+  readonly remove: () => void;
+}
+
+/** A folder of this test's own; `remove` also ends what was started in it. */
+export function makeFolder(): Folder {
+  const root = mkdtempSync(join(tmpdir(), "nixwave-cp-"));
+  const releases = join(root, "releases");
+  mkdirSync(releases);
+  const undos: (() => void)[] = [];
+  return {
+    root,
+    releases,
+    data: join(root, "data"),
+    onRemove: (undo) => void undos.push(undo),
+    remove: () => {
+      for (const undo of undos) undo();
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
