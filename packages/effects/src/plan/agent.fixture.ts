@@ -1,6 +1,6 @@
 import type { OutboundAgentEvent } from "../event.ts";
 import type { HostRollout } from "../host/state.ts";
-import type { Attempt } from "../ids.ts";
+import type { Attempt, ClosureHash } from "../ids.ts";
 import { addSecs, type Instant } from "../time.ts";
 import { BOOT, type ControlPlane, closure, STABLE } from "./controlPlane.fixture.ts";
 
@@ -54,29 +54,7 @@ function eventsOf(
     case "refuse":
       return [rejected(answer, { reason: "targetClosure differs", retryable: false }, now)];
     case "run":
-      return [
-        {
-          kind: "ActivationCompleted",
-          observedCurrentClosure: targetClosure,
-          exitCode: 0,
-          completedAt: now,
-        },
-        {
-          kind: "ProbeTopologyDeclared",
-          probes: [{ probeName: STABLE, kind: STABLE, mode: "enforce", intervalSecs: 10 }],
-          bootId: BOOT,
-          declaredAt: now,
-        },
-        {
-          kind: "ProbeResult",
-          probeName: STABLE,
-          mode: "enforce",
-          status: "pass",
-          observedAt: addSecs(now, 1),
-          failureReason: null,
-          subResults: null,
-        },
-      ];
+      return ran(targetClosure, now);
     case "defer":
       return [{ kind: "ActivationDeferred", component: "kernel", bootId: BOOT, deferredAt: now }];
     case "break":
@@ -122,3 +100,22 @@ const rejected = (
   why: { readonly reason: string; readonly retryable: boolean },
   rejectedAt: Instant,
 ): OutboundAgentEvent => ({ kind: "DispatchReject", ...answer, ...why, rejectedAt });
+
+const ran = (target: ClosureHash, now: Instant): readonly OutboundAgentEvent[] => [
+  { kind: "ActivationCompleted", observedCurrentClosure: target, exitCode: 0, completedAt: now },
+  {
+    kind: "ProbeTopologyDeclared",
+    probes: [{ probeName: STABLE, kind: STABLE, mode: "enforce", intervalSecs: 10 }],
+    bootId: BOOT,
+    declaredAt: now,
+  },
+  {
+    kind: "ProbeResult",
+    probeName: STABLE,
+    mode: "enforce",
+    status: "pass",
+    observedAt: addSecs(now, 1),
+    failureReason: null,
+    subResults: null,
+  },
+];

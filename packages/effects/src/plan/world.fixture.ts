@@ -205,7 +205,8 @@ export class World {
     const { cp } = this;
     if (cp.fleet.openDispatch(host(name)) !== null) return this.#deed(name, "ack");
     const record = cp.fleet.recordsOf(host(name)).at(-1);
-    if (record?.kind === "Activating") return this.#deed(name, "run");
+    if (record?.kind === "Activating" || record?.kind === "Deferred")
+      return this.#deed(name, "run");
     if (record?.kind === "Soaking") return this.#deed(name, "converge");
     if (record?.kind === "Failed") return this.#deed(name, "revert");
   }
