@@ -13,6 +13,8 @@ export interface Screen {
   /** Redraw in place; otherwise a line per change. */
   readonly redraws: boolean;
   readonly colour: boolean;
+  /** A longer line would wrap, and the next picture would begin in the wrong place. */
+  readonly columns: () => number;
 }
 
 const LOOKS = {
@@ -29,6 +31,7 @@ const LOOKS = {
   skipped: ["–", "2"],
 } as const satisfies Record<Shown, readonly [glyph: string, colour: string]>;
 
+const ESCAPE = /(\p{Cc}\[[0-9;]*m)/u;
 const HOST_COLUMNS = 10;
 const STATE_COLUMNS = 14;
 
@@ -51,13 +54,18 @@ export class Board {
     this.screen.write(`${text}\n`);
   }
 
+  /** Leaves the last picture where it is; what comes next begins below it. */
+  leave(): void {
+    this.lines = 0;
+  }
+
   show(scene: Scene): void {
     if (this.screen.redraws) this.redraw(scene);
     else this.printChanges(scene);
   }
 
   private redraw(scene: Scene): void {
-    const lines = this.picture(scene);
+    const lines = this.picture(scene).map((line) => this.cut(line));
     this.erase();
     this.screen.write(`${lines.join("\n")}\n`);
     this.lines = lines.length;
@@ -97,6 +105,20 @@ export class Board {
     return `${row.host.padEnd(HOST_COLUMNS)} ${state} ${reasonOf(row)}`.trimEnd();
   }
 
+  /** Escapes take no room; a cut line ends its colour. */
+  private cut(line: string): string {
+    let room = Math.max(20, this.screen.columns() - 1);
+    let kept = "";
+    for (const part of line.split(ESCAPE)) {
+      if (ESCAPE.test(part)) kept += part;
+      else {
+        kept += part.slice(0, room);
+        room = Math.max(0, room - part.length);
+      }
+    }
+    return kept;
+  }
+
   private printChanges({ rollout, hosts }: Scene): void {
     const lines: [string, string][] = hosts.map((row) => [row.host, this.hostLine(row)]);
     const headline =
@@ -119,6 +141,7 @@ const shortId = (rolloutId: string): string => rolloutId.slice(0, -33);
 
 /** The gate that holds a host, in the fewest words; nothing for a host that moves or is done. */
 export function reasonOf({ explanation: { answer } }: HostRow): string {
+  if (answer.kind === "queued") return "its turn";
   if (answer.kind !== "gate") return "";
   const { block } = answer;
   switch (block.gate) {

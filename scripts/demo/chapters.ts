@@ -19,12 +19,12 @@ export interface Stage {
 
 /** Shows the rollout until `done` says so; gives the view that it ended with. */
 async function follow(
-  { fleet, board }: Stage,
+  { fleet, board, stop }: Stage,
   on: { readonly rolloutId: RolloutId; readonly title: string; readonly what: string },
   done: (view: RolloutView, hosts: readonly HostRow[]) => boolean,
 ): Promise<RolloutView> {
   return fleet.until({ what: on.what, timeoutSecs: CHAPTER_SECS }, async () => {
-    await pause(FRAME_MS, new AbortController().signal);
+    await pause(FRAME_MS, stop);
     const params = { rolloutId: on.rolloutId };
     const rollout = await fleet.client.call("getRollout", { params });
     const hosts = await fleet.client.call("getRolloutHosts", { params, query: {} });
@@ -56,6 +56,7 @@ export async function goodRelease(stage: Stage, version: string, title: string):
     }
     return converged(view);
   });
+  board.leave();
   board.say(`All ${fleet.hosts.length} hosts run ${version} and have shown their health.`);
   return held;
 }
@@ -75,6 +76,11 @@ export async function badRelease(stage: Stage, version: string, title: string): 
     hosts.some(({ host, shown }) => host === canary && shown === "soaking"),
   );
   await fleet.kill(CP, "SIGTERM");
+  if (fleet.serviceVersion(canary) !== version) {
+    throw new NotReached(
+      `${canary} was expected to run ${version} still when the control plane had stopped`,
+    );
+  }
   board.say(
     `${canary} runs ${version} and its probe fails. The control plane is stopped now: nobody can tell it what to do.`,
   );
@@ -91,6 +97,7 @@ export async function badRelease(stage: Stage, version: string, title: string): 
     { ...on, what: `a halted rollout of ${version}` },
     ({ rollout }) => rollout.state === "Reverted" && rollout.halted !== null,
   );
+  board.leave();
   return rolloutId;
 }
 

@@ -74,14 +74,17 @@ case "\${1:-}" in
     swap boot
     swap current-system
     mkdir -p "$NIXWAVE_ROOT/service"
-    tell version '${plan.version}'
-    tell health '${plan.ailment ?? "ok"}'
+    tell version ${quoted(plan.version)}
+    tell health ${quoted(plan.ailment ?? "ok")}
     echo "started ${plan.version}"
     ;;
   *) echo "usage: switch-to-configuration check|boot|switch" >&2; exit 1 ;;
 esac
 `;
 }
+
+/** As one word of the shell, whatever is in it. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 function healthChecks(plan: ClosurePlan): unknown {
   const { address, port } = plan.service;

@@ -38,7 +38,7 @@ export const EIGHT_HOSTS: readonly DemoHost[] = [
 export const DEMO_RULES: DemoRules = {
   channel: "stable",
   soakSecs: 2,
-  thresholdSecs: 2,
+  thresholdSecs: 3,
   budget: { name: "web", tag: "web", maxInFlight: 1 },
   edges: [{ gates: "db-1", gated: "web-1", reason: "web-1 runs db-1's migrations" }],
 };

@@ -27,6 +27,11 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
+// Whoever reads has gone, a closed terminal or a full pipe: what was started must end all the same.
+process.stdout.on("error", () => {
+  interrupted.abort("EPIPE");
+});
+
 const screen = process.stdout.isTTY && values.ci !== true;
 const board = new Board({
   write: (text) => {
@@ -34,6 +39,7 @@ const board = new Board({
   },
   redraws: screen,
   colour: screen && (process.env["NO_COLOR"] ?? "") === "",
+  columns: () => process.stdout.columns,
 });
 
 async function tellTheStory(stage: Stage): Promise<void> {
