@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addSecs, type HostName, type Instant } from "@nixwave/effects";
@@ -9,7 +9,7 @@ import { createWriter, type Writer, type WriterPorts } from "./loop.ts";
 import { init } from "./maintenance/init.ts";
 import { NO_METRICS } from "./perform/metrics.ts";
 import type { Crash, LogFields } from "./ports.ts";
-import { type Connection, openDatabase } from "./store/database.ts";
+import { type Connection, databasePath, openDatabase } from "./store/database.ts";
 import { sqliteStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 
@@ -61,10 +61,22 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-/** A control plane's inside on a real database in a folder of its own; what it says and whom it wakes is kept. */
-export async function openBench(): Promise<Bench> {
+/** What a process that was killed has left: the database and its write-ahead log, in the middle of whatever it did. */
+export function copyDatabase(path: string, to: string): void {
+  for (const suffix of ["", "-wal"])
+    if (existsSync(`${path}${suffix}`)) copyFileSync(`${path}${suffix}`, `${to}${suffix}`);
+}
+
+function takeOver(from: string, dir: string): string {
+  const path = databasePath(dir);
+  copyDatabase(from, path);
+  return path;
+}
+
+/** A control plane's inside on a real database in a folder of its own, new or `from` the file of another; what it says and whom it wakes is kept. */
+export async function openBench(from: string | null = null): Promise<Bench> {
   const dir = mkdtempSync(join(tmpdir(), "nixwave-cp-"));
-  const { path } = init(dir);
+  const path = from === null ? init(dir).path : takeOver(from, dir);
   const time = new TestTime();
   const begun: Pick<Bench, "woken" | "logged" | "commits" | "broken" | "crash" | "drawn"> = {
     woken: [],

@@ -83,6 +83,14 @@ export class TestAgent {
     this.journalId = journal(journalDigits);
   }
 
+  /** As it is now, with a memory of its own. */
+  copy(): TestAgent {
+    const copy = new TestAgent(this.host);
+    copy.journalId = this.journalId;
+    for (const [rolloutId, lines] of this.streams) copy.streams.set(rolloutId, lines);
+    return copy;
+  }
+
   get from(): { readonly host: HostName; readonly journalId: JournalId } {
     return { host: this.host, journalId: this.journalId };
   }

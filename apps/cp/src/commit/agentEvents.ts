@@ -15,11 +15,11 @@ import {
 import { decodeLine, type EventRefusal, type Line, type LineRefusal } from "@nixwave/protocol";
 import type { AgentEvents, EventsTaken, Refused } from "../command.ts";
 import { sha256 } from "../log/hash.ts";
-import { listed } from "../store/listing.ts";
 import type { StreamEnd } from "../store/streams.ts";
 import { arrive } from "./arrival.ts";
 import type { Draft } from "./draft.ts";
 import { Received } from "./received.ts";
+import { takes } from "./takes.ts";
 
 type Addressed = Line | Exclude<LineRefusal, { code: "bad-line" }>;
 
@@ -63,8 +63,7 @@ function firstBreak(
   const ends = new Map<RolloutId, StreamEnd>();
   for (const { line, hash } of lines) {
     const { host, rolloutId, seq, prev } = line;
-    const release = memory.fleet.release(rolloutId);
-    if (release === null || listed(release, host) === null) continue;
+    if (!takes(memory, rolloutId, host)) continue;
     const end = ends.get(rolloutId) ?? memory.streams.end(host, rolloutId, journalId);
     // Sent again, the same number is the same line; a number that was given twice has two histories.
     if (seq === end.lastSeq && hash !== end.lastHash) return line;
@@ -84,9 +83,8 @@ interface Taking {
 function take(taking: Taking, placed: Placed): void {
   const { draft, journalId, received } = taking;
   const { host, rolloutId, seq } = placed.line;
-  const { fleet, streams } = draft.memory;
-  const release = fleet.release(rolloutId);
-  if (release === null || listed(release, host) === null) {
+  const { streams } = draft.memory;
+  if (!takes(draft.memory, rolloutId, host)) {
     takeUnknown(taking, placed);
     return;
   }
@@ -168,9 +166,9 @@ function missingBefore(
   { previous }: DispatchAck,
 ): { readonly rolloutId: RolloutId; readonly lastSeq: Seq | 0 } | null {
   if (previous === null || previous.journalId !== journalId) return null;
-  const { fleet, streams, hosts } = draft.memory;
+  const { streams, hosts } = draft.memory;
   const { rolloutId } = previous;
-  if (fleet.release(rolloutId) === null) return null;
+  if (!takes(draft.memory, rolloutId, host)) return null;
   const kept = hosts.get(host)?.report?.streams.some((each) => each.rolloutId === rolloutId);
   if (kept !== true) return null;
   const { lastSeq } = streams.end(host, rolloutId, journalId);

@@ -1,11 +1,11 @@
 import { type HostName, type JournalId, nextSeq, type RolloutId, type Seq } from "@nixwave/effects";
 import type { LogHead } from "@nixwave/protocol";
 import type { Heard, Heartbeat, Refused } from "../command.ts";
-import { listed } from "../store/listing.ts";
 import type { KnownHost } from "../store/memory.ts";
 import { arrive } from "./arrival.ts";
 import type { Draft } from "./draft.ts";
 import { beginReplay, hostReplayed } from "./replay.ts";
+import { takes } from "./takes.ts";
 
 /** Of a host with nothing to catch up with. The lost and offline limits of a policy are many times this. */
 const INTERVAL_SECS = 60;
@@ -52,8 +52,7 @@ function missing(
 ): Record<RolloutId, Seq> {
   const replayFrom: Record<RolloutId, Seq> = {};
   for (const { rolloutId, lastSeq } of report.streams) {
-    const release = memory.release(rolloutId);
-    if (release === null || listed(release, host) === null) continue;
+    if (!takes(memory, rolloutId, host)) continue;
     const end = memory.streams.end(host, rolloutId, journalId);
     if (end.lastSeq < lastSeq) replayFrom[rolloutId] = nextSeq(end.lastSeq);
   }

@@ -1,0 +1,84 @@
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import type { Instant } from "@nixwave/effects";
+import { DatabaseUnusable, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
+import { loadReleases } from "../store/load.ts";
+import { chainBreaks } from "./foldLog.ts";
+import { closeReplayGates } from "./recover.ts";
+
+/** `nixwave-cp backup FILE`: one consistent state, while the control plane goes on. The file is there only when it is whole. */
+export function backup(dataDir: string, file: string): { readonly path: string } {
+  if (existsSync(file)) throw new DatabaseUnusable(`${file} is there already: name another file.`);
+  const partial = `${file}.partial`;
+  rmSync(partial, { force: true });
+  const db = openReadOnly(databasePath(dataDir));
+  try {
+    db.prepare("VACUUM INTO ?").run(partial);
+  } finally {
+    db.close();
+  }
+  putInPlace(partial, file);
+  return { path: file };
+}
+
+/**
+ * `nixwave-cp restore FILE`: the backup becomes the database, with the gate `replay` closed on all its channels: what was dispatched since is
+ * not known here, so the hosts are heard first. The plan cancels restored dispatches because of the gate, and waits their leases out.
+ */
+export function restore(
+  dataDir: string,
+  file: string,
+  now: Instant,
+): { readonly path: string; readonly channels: number } {
+  const path = databasePath(dataDir);
+  if (existsSync(path))
+    throw new DatabaseUnusable(
+      `${path} is there: move it and its -wal away first, so that nothing is lost by a slip.`,
+    );
+  verify(file);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const partial = `${path}.partial`;
+  copyFileSync(file, partial);
+  const db = openDatabase(partial);
+  const channels = [...new Set(loadReleases(db).map(({ channel }) => channel))];
+  closeReplayGates(db, channels, now);
+  db.pragma("wal_checkpoint(TRUNCATE)");
+  db.close();
+  putInPlace(partial, path);
+  return { path, channels: channels.length };
+}
+
+function verify(file: string): void {
+  const db = openReadOnly(file);
+  try {
+    const broken = chainBreaks(db)[0];
+    if (broken !== undefined)
+      throw new DatabaseUnusable(
+        `${file}: the log's segment at offset ${broken.firstOffset} is not what was written (${broken.what}): take another backup.`,
+      );
+  } finally {
+    db.close();
+  }
+}
+
+/** After a power cut either the old state is there or the whole new file, never a part of it. */
+function putInPlace(partial: string, file: string): void {
+  fsync(partial);
+  renameSync(partial, file);
+  fsync(dirname(file));
+}
+
+function fsync(path: string): void {
+  const handle = openSync(path, "r");
+  fsyncSync(handle);
+  closeSync(handle);
+}
