@@ -9,13 +9,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { closure } from "@nixwave/testkit";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { directoryActivation } from "./directory.ts";
 import { type TestHost, testHost } from "./host.fixture.ts";
 
 const never = new AbortController().signal;
 
 let host: TestHost;
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(() => {
   host = testHost();
 });

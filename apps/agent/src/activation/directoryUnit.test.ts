@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { FIRST_ATTEMPT, nextAttempt } from "@nixwave/effects";
 import { journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type TestHost, testHost } from "./host.fixture.ts";
+import { SOON, type TestHost, testHost } from "./host.fixture.ts";
 import { type UnitRef, unitName } from "./unit.ts";
 
 const UNIT: UnitRef = {
@@ -25,6 +25,7 @@ const never = new AbortController().signal;
 const FOREVER = "echo entered; : > entered; trap '' TERM; while :; do sleep 1000; done";
 
 let host: TestHost;
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(() => {
   host = testHost();
 });
@@ -38,7 +39,7 @@ const ended = async (unit: UnitRef = UNIT) => {
   await host.activation.ended(unit, new AbortController().signal);
   return await host.activation.unit(unit);
 };
-const entered = () => vi.waitFor(() => expect(host.exists("entered")).toBe(true));
+const entered = () => vi.waitFor(() => expect(host.exists("entered")).toBe(true), SOON);
 const unitFile = (name: string) => join(host.root, "units", unitName(UNIT), name);
 test.each([
   ["swap boot; swap current-system", { kind: "exited", code: 0 }],
@@ -94,7 +95,7 @@ test("it outlives kill -9 of the process that fired it, mid-switch, and its end 
   const agent = spawn(process.execPath, ["--input-type=module-typescript", "-e", program], {
     stdio: ["ignore", "inherit", "inherit"],
   });
-  await vi.waitFor(() => expect(host.exists("entered")).toBe(true), { timeout: 10_000 });
+  await vi.waitFor(() => expect(host.exists("entered")).toBe(true), SOON);
   const gone = new Promise((resolve) => agent.once("exit", resolve));
   agent.kill("SIGKILL");
   await gone;
@@ -104,14 +105,14 @@ test("it outlives kill -9 of the process that fired it, mid-switch, and its end 
   writeFileSync(join(host.root, "gate"), "go\n");
   expect(await ended()).toEqual({ kind: "exited", code: 0 });
   expect((await host.activation.system()).boot).toBe(closure);
-}, 20_000);
+});
 
 test("killing the shell around it is no end while the switch goes on; then it was killed", async () => {
   await fire(FOREVER);
   await entered();
   const [pid] = readFileSync(unitFile("start"), "utf8").split("\n");
   process.kill(Number(pid), "SIGKILL");
-  await vi.waitFor(() => expect(existsSync(`/proc/${pid}/exe`)).toBe(false));
+  await vi.waitFor(() => expect(existsSync(`/proc/${pid}/exe`)).toBe(false), SOON);
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "running" });
   expect(await host.activation.stop(UNIT, never)).toBe(true);
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
@@ -124,7 +125,7 @@ test("stop ends the whole unit, grandchildren that ignore TERM included (hazard 
   expect(host.processes().length).toBeGreaterThan(3);
   expect(await host.activation.stop(UNIT, never)).toBe(true);
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
-  await vi.waitFor(() => expect(host.processes()).toEqual([]));
+  await vi.waitFor(() => expect(host.processes()).toEqual([]), SOON);
   expect(await host.activation.output(UNIT)).toBe("entered\n");
 });
 

@@ -51,6 +51,9 @@ export interface TestHost {
 }
 export type LinkName = "current-system" | "profile" | "boot";
 
+/** How long a test waits for what has to come; only a machine under load needs it. A test may take as long itself. */
+export const SOON = { timeout: 20_000, interval: 10 };
+
 /** The backend's waits are for a machine under load; a test has none to lose. */
 const TIMES_FASTER = 20;
 export const fastTimer: Timer = {

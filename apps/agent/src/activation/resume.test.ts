@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { CRASH_POINTS, type CrashPoint } from "../crashPoint.ts";
+import { SOON } from "./host.fixture.ts";
 import { OK, type WorkerBench, workerBench } from "./worker.fixture.ts";
 
 const ROLLOUT = rollout("stable@a1");
 
 let bench: WorkerBench;
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(() => {
   bench = workerBench();
 });
@@ -63,13 +65,14 @@ test("restarted in the middle of a switch, it watches the unit that runs", async
     bench.newClosure({ switch: `mkfifo gate; : > entered; read go < gate; ${OK}` }),
     bench.old,
   );
-  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true), SOON);
   await bench.stop();
   bench.start();
   bench.loop.activation.observe(ROLLOUT);
   bench.loop.activation.observe(ROLLOUT);
-  await vi.waitFor(() =>
-    expect(bench.loop.inputs.filter(({ kind }) => kind === "Observed")).toHaveLength(2),
+  await vi.waitFor(
+    () => expect(bench.loop.inputs.filter(({ kind }) => kind === "Observed")).toHaveLength(2),
+    SOON,
   );
   expect(bench.loop.record.kind).toBe("Activating");
   writeFileSync(join(bench.host.root, "gate"), "go\n");
@@ -80,7 +83,7 @@ test("restarted in the middle of a switch, it watches the unit that runs", async
 test("a reboot in the middle of a switch fires it again, three times at most", async () => {
   bench.loop.acknowledge(bench.newClosure({ switch: ": > entered; exec sleep 1005" }), bench.old);
   for (const boot of ["second", "third", "fourth"]) {
-    await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+    await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true), SOON);
     await bench.stop();
     bench.host.killAll();
     rmSync(join(bench.host.root, "entered"));

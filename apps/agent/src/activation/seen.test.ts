@@ -1,11 +1,12 @@
 import { FIRST_ATTEMPT, type HostRollout, nextAttempt } from "@nixwave/effects";
 import { journal, rollout } from "@nixwave/testkit";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { hasStrayUnit, isBusy } from "./seen.ts";
 import type { UnitRef } from "./unit.ts";
 import { type WorkerBench, workerBench } from "./worker.fixture.ts";
 
 let bench: WorkerBench;
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(async () => {
   bench = workerBench();
   bench.loop.acknowledge(bench.newClosure(), bench.old);

@@ -5,7 +5,7 @@ import { expect, vi } from "vitest";
 import type { CrashPoint } from "../crashPoint.ts";
 import type { ActivationWorker } from "../perform/worker.ts";
 import type { Activation } from "./activation.ts";
-import { fastTimer, type Script, type TestHost, testHost } from "./host.fixture.ts";
+import { fastTimer, type Script, SOON, type TestHost, testHost } from "./host.fixture.ts";
 import { type TestLoop, testLoop } from "./loop.fixture.ts";
 import { activationWorker } from "./worker.ts";
 
@@ -63,8 +63,7 @@ export function workerBench(): WorkerBench {
     },
     newClosure: (script = {}) => host.makeClosure("new", { switch: OK, ...script }),
     reaches: async (state) => {
-      const limits = { timeout: 5000, interval: 10 };
-      await vi.waitFor(() => expect(loop.record.kind).toBe(state), limits);
+      await vi.waitFor(() => expect(loop.record.kind).toBe(state), SOON);
     },
     switches: () => readFileSync(join(host.root, "switches"), "utf8").trim().split("\n"),
     links: () => [host.readLink("current-system"), host.readLink("profile"), host.readLink("boot")],

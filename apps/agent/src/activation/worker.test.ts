@@ -3,19 +3,20 @@ import { join } from "node:path";
 import { addSecs, type ClosureHash, FIRST_ATTEMPT } from "@nixwave/effects";
 import { closure, journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SOON } from "./host.fixture.ts";
 import type { UnitRef } from "./unit.ts";
 import { OK, type WorkerBench, workerBench } from "./worker.fixture.ts";
 
 const ROLLOUT = rollout("stable@a1");
 
 let bench: WorkerBench;
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(() => {
   bench = workerBench();
 });
 afterEach(() => bench.remove());
 
-const tells = (line: string) =>
-  vi.waitFor(() => expect(bench.loop.story()).toContain(line), { timeout: 5000, interval: 10 });
+const tells = (line: string) => vi.waitFor(() => expect(bench.loop.story()).toContain(line), SOON);
 const unit = (purpose: "switch" | "rollback", tryNo = 1) => {
   const { rolloutId, journalId, attempt } = bench.loop.record;
   return { rolloutId, journalId, attempt, purpose, tryNo };
@@ -173,7 +174,7 @@ test("a hung switch is stopped at its deadline, seen to have ended, and rolled b
     }),
     bench.old,
   );
-  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true), SOON);
   bench.loop.tick();
   expect(bench.loop.record.kind).toBe("Activating");
   bench.loop.now = addSecs(bench.loop.now, 900);
@@ -196,7 +197,7 @@ test("a rollback stops the switch that still runs, and goes to its target though
     bench.newClosure({ switch: `swap current-system; : > entered; exec sleep 1004` }),
     bench.old,
   );
-  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true), SOON);
   bench.host.setLinks(other, "profile");
   await bench.loop.submit({
     kind: "SwitchBroke",
@@ -239,7 +240,7 @@ test("a rollback that fails by itself says so with its last words", async () => 
 test("realising is tried again until the closure comes", async () => {
   const target = closure("late");
   bench.loop.acknowledge(target, bench.old);
-  await vi.waitFor(() => expect(bench.troubles.join()).toContain(target));
+  await vi.waitFor(() => expect(bench.troubles.join()).toContain(target), SOON);
   bench.host.makeClosure("late", {}, "cache");
   await bench.reaches("Soaking");
   expect(bench.loop.record.targetClosure).toBe(target);
@@ -247,7 +248,7 @@ test("realising is tried again until the closure comes", async () => {
 
 test("realising ends at realiseTimeoutSecs, untouched, and says why it never came", async () => {
   bench.loop.acknowledge(closure("never"), bench.old, { realiseTimeoutSecs: 60 });
-  await vi.waitFor(() => expect(bench.troubles).not.toEqual([]));
+  await vi.waitFor(() => expect(bench.troubles).not.toEqual([]), SOON);
   bench.loop.now = addSecs(bench.loop.now, 60);
   bench.loop.tick();
   await bench.reaches("Failed");
@@ -284,9 +285,9 @@ test("a unit of another record is waited for: busy is no failure (hazard 56)", a
     tryNo: 1,
   };
   await bench.host.activation.fire({ unit: stranger, closure: gate, deadlineSecs: 60 });
-  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true));
+  await vi.waitFor(() => expect(bench.host.exists("entered")).toBe(true), SOON);
   bench.loop.acknowledge(bench.newClosure(), bench.old);
-  await vi.waitFor(() => expect(bench.troubles.join()).toContain("still runs"));
+  await vi.waitFor(() => expect(bench.troubles.join()).toContain("still runs"), SOON);
   expect(bench.loop.story()).toEqual(["DispatchAck"]);
   writeFileSync(join(bench.host.root, "gate"), "go\n");
   await bench.reaches("Soaking");
@@ -294,7 +295,7 @@ test("a unit of another record is waited for: busy is no failure (hazard 56)", a
 
 test("called off while it realises, it fires nothing when the closure comes", async () => {
   bench.loop.acknowledge(closure("late"), bench.old);
-  await vi.waitFor(() => expect(bench.troubles).not.toEqual([]));
+  await vi.waitFor(() => expect(bench.troubles).not.toEqual([]), SOON);
   bench.loop.put({ ...bench.loop.record, supersededBy: rollout("stable@b2") });
   bench.loop.activation.cancel();
   bench.host.makeClosure("late", {}, "cache");

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTcpServer, type Server as TcpServer } from "node:net";
 import { closure } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { fastTimer, type TestHost, testHost } from "../activation/host.fixture.ts";
+import { fastTimer, SOON, type TestHost, testHost } from "../activation/host.fixture.ts";
 import { type ClosableHttp, systemHttp } from "../perform/http.ts";
 import type { Timer } from "../ports.ts";
 import { execCheck } from "./execCheck.ts";
@@ -16,6 +16,7 @@ const PASS = { status: "pass", failureReason: null, subResults: null };
 let host: TestHost;
 let http: ClosableHttp;
 let servers: (Server | TcpServer)[];
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(() => {
   host = testHost();
   http = systemHttp();
@@ -169,7 +170,7 @@ test("exec is killed at its timeout, grandchildren too (hazard 60)", async () =>
     timeoutSecs: 0.2,
   });
   expect(outcome.failureReason).toContain("did not end within 0.2 s and was killed");
-  await vi.waitFor(() => expect(host.processes()).toEqual([]));
+  await vi.waitFor(() => expect(host.processes()).toEqual([]), SOON);
 });
 
 test("exec that prints without end is cut, not kept", async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type ClosureHash, FIRST_ATTEMPT, nextAttempt } from "@nixwave/effects";
 import { rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { fastTimer, type TestHost, testHost } from "../activation/host.fixture.ts";
+import { fastTimer, SOON, type TestHost, testHost } from "../activation/host.fixture.ts";
 import { type TestLoop, testLoop } from "../activation/loop.fixture.ts";
 import { activationWorker } from "../activation/worker.ts";
 import { type ClosableHttp, systemHttp } from "../perform/http.ts";
@@ -19,6 +19,7 @@ let probes: ProbeWorker;
 let target: ClosureHash;
 let troubles: string[];
 
+vi.setConfig({ testTimeout: 30_000 });
 beforeEach(() => {
   host = testHost();
   loop = testLoop();
@@ -72,7 +73,7 @@ function declare(checks: readonly object[]): void {
 const declarations = () => loop.events.filter(({ kind }) => kind === "ProbeTopologyDeclared");
 const reportsOf = (probeName: string) =>
   loop.inputs.filter((input) => input.kind === "ProbeReported" && input.probeName === probeName);
-const until = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 10 });
+const until = (check: () => void) => vi.waitFor(check, SOON);
 
 test("after the switch the probes are declared, then run; those that are disabled are not run", async () => {
   declare([SICK, { ...SICK, name: "off", mode: "disabled" }]);
