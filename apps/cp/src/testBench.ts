@@ -7,7 +7,7 @@ import type { Answers, CommandKind, CommandOf } from "./command.ts";
 import { NO_CRASH } from "./crashPoint.ts";
 import { createWriter, type Writer, type WriterPorts } from "./loop.ts";
 import { init } from "./maintenance/init.ts";
-import { NO_METRICS } from "./perform/metrics.ts";
+import { NO_METRICS, type WriterMetrics } from "./perform/metrics.ts";
 import type { Crash, LogFields } from "./ports.ts";
 import { type Connection, databasePath, openDatabase } from "./store/database.ts";
 import { sqliteStore } from "./store/sqlite.ts";
@@ -50,6 +50,7 @@ export interface Bench {
   /** Set to make commits fail with it, as a full disk does. */
   broken: Error | null;
   crash: Crash;
+  metrics: WriterMetrics;
   db: Connection;
   writer: Writer;
   /** Submits and expects an answer, not a "not now". */
@@ -78,13 +79,17 @@ export async function openBench(from: string | null = null): Promise<Bench> {
   const dir = mkdtempSync(join(tmpdir(), "nixwave-cp-"));
   const path = from === null ? init(dir).path : takeOver(from, dir);
   const time = new TestTime();
-  const begun: Pick<Bench, "woken" | "logged" | "commits" | "broken" | "crash" | "drawn"> = {
+  const begun: Pick<
+    Bench,
+    "woken" | "logged" | "commits" | "broken" | "crash" | "drawn" | "metrics"
+  > = {
     woken: [],
     logged: [],
     commits: 0,
     drawn: 0,
     broken: null,
     crash: NO_CRASH,
+    metrics: NO_METRICS,
   };
   const db = openDatabase(path);
   const bench: Bench = Object.assign(begun, {
@@ -116,7 +121,10 @@ export async function openBench(from: string | null = null): Promise<Bench> {
   return bench;
 }
 
-type Watched = Pick<Bench, "woken" | "logged" | "commits" | "broken" | "crash" | "drawn">;
+type Watched = Pick<
+  Bench,
+  "woken" | "logged" | "commits" | "broken" | "crash" | "drawn" | "metrics"
+>;
 
 function portsOf(watched: Watched, time: TestTime, db: Connection): WriterPorts {
   const crash: Crash = { point: (name) => watched.crash.point(name) };
@@ -132,7 +140,14 @@ function portsOf(watched: Watched, time: TestTime, db: Connection): WriterPorts 
     },
     ticks: () => 0,
     crash,
-    metrics: NO_METRICS,
+    metrics: {
+      count: (effect) => watched.metrics.count(effect),
+      committed: (batch) => watched.metrics.committed(batch),
+      commitFailed: () => watched.metrics.commitFailed(),
+      dispatchAcknowledged: (secs) => watched.metrics.dispatchAcknowledged(secs),
+      eventsDuplicated: (count) => watched.metrics.eventsDuplicated(count),
+      pollsParked: (count) => watched.metrics.pollsParked(count),
+    },
     logger: { log: (_level, message, fields) => void watched.logged.push({ message, fields }) },
     notices: {
       dispatchReady: (host) => void watched.woken.push(host),

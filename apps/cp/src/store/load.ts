@@ -173,11 +173,12 @@ function loadHosts(db: Connection): readonly LoadedHost[] {
   });
   const byHost = Map.groupBy(journals, (row) => row.host);
   return [...byHost].map(([host, began]) => {
-    const row = heard.get(host);
+    const row = heard.get(host) ?? null;
+    const report = row?.report ?? null;
     return {
       host,
       lastHeardAt: row?.last_heard_at ?? null,
-      report: row?.report == null ? null : storedReport.parse(JSON.parse(row.report)),
+      report: report === null ? null : storedReport.parse(JSON.parse(report)),
       foreignHead: row?.foreign_head ?? null,
       journals: began.map((journal) => ({
         journalId: journal.journal_id,

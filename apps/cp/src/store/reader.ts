@@ -128,9 +128,9 @@ export function openReader(path: string): Reader {
     rollouts: ({ channel, state }) =>
       bodies(
         storedRollout,
-        `SELECT body FROM rollouts WHERE (?1 IS NULL OR channel = ?1) AND (?2 IS NULL OR state = ?2)
+        `SELECT body FROM rollouts WHERE (@channel IS NULL OR channel = @channel) AND (@state IS NULL OR state = @state)
           ORDER BY opened_at DESC, rollout_id`,
-        [channel ?? null, state ?? null],
+        [{ channel: channel ?? null, state: state ?? null }],
       ),
     rollout: (rolloutId) =>
       bodies(storedRollout, "SELECT body FROM rollouts WHERE rollout_id = ?", [rolloutId])[0] ??
@@ -158,10 +158,10 @@ export function openReader(path: string): Reader {
     transitions: ({ host, rolloutId, after, limit }) =>
       db
         .prepare(
-          `SELECT * FROM transitions WHERE host = ?1 AND offset > ?2 AND (?3 IS NULL OR rollout_id = ?3)
-            ORDER BY offset LIMIT ?4`,
+          `SELECT * FROM transitions WHERE host = @host AND offset > @after AND (@rolloutId IS NULL OR rollout_id = @rolloutId)
+            ORDER BY offset LIMIT @limit`,
         )
-        .all(host, after ?? -1, rolloutId ?? null, limited(limit))
+        .all({ host, after: after ?? -1, rolloutId: rolloutId ?? null, limit: limited(limit) })
         .map((row) => transitionRow.parse(row)),
     quarantines: () =>
       db

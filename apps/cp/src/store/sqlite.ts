@@ -18,14 +18,14 @@ export function sqliteStore(db: Connection, { crash }: { readonly crash: Crash }
   const sql = preparing(db);
   const names = internedNames(db, sql);
   const write = db.transaction((batch: Batch) => {
-    if (batch.segment !== null) writeSegment(sql, batch.segment, names.id);
+    if (batch.segment !== null) writeSegment(sql, batch.segment, (name) => names.id(name));
     crash.point("inside-commit");
     for (const change of batch.changes) writeChange(sql, change);
     for (const observation of batch.observations) writeObservation(sql, observation);
   });
   return {
     place: db.name,
-    // oxlint-disable-next-line typescript/require-await -- the port is a promise; this store happens to be quick.
+    // The port is a promise; this store happens to be quick.
     async commit(batch) {
       try {
         write.immediate(batch);
