@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance } from "fastify";
 import { takeBodies } from "./inbound/body.ts";
 import type { Handlers } from "./inbound/handlers.ts";
+import type { InFlight } from "./inbound/inFlight.ts";
 import { refuseForeignName } from "./inbound/principal.ts";
 import { ProblemError } from "./inbound/problemError.ts";
 import { answerProblems } from "./inbound/problems.ts";
@@ -10,6 +11,7 @@ import type { Logger } from "./ports.ts";
 export interface ServerPorts {
   readonly handlers: Handlers;
   readonly log: Logger;
+  readonly inFlight: InFlight;
   /** True from the signal on: what comes then is answered 503 `stopping`. */
   readonly stopping: () => boolean;
 }
@@ -32,6 +34,7 @@ export function createServer(ports: ServerPorts): FastifyInstance {
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
   });
+  ports.inFlight.watch(server);
   server.addHook("onRequest", async (request, reply) => {
     refuseForeignName(request.headers);
     if (!ports.stopping()) return;

@@ -75,6 +75,8 @@ const messageOf = (cause: unknown): string =>
 /** Runs until told to stop. */
 async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Promise<number> {
   const world = ports.world();
+  // Listened for from the start: a signal while it starts is not lost, and stops it once it has.
+  const told = ports.toldToStop();
   let plane: ControlPlane;
   try {
     plane = await startControlPlane(config, world);
@@ -89,7 +91,7 @@ async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Prom
     return 1;
   }
   if (config.readyFile !== null) writeReadyFile(config.readyFile, plane.url);
-  const why = await ports.toldToStop();
+  const why = await told;
   world.log.log("info", "stopping", { why });
   if (config.readyFile !== null) removeReadyFile(config.readyFile);
   await plane.stop();

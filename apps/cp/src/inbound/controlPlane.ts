@@ -11,6 +11,7 @@ import { type Connection, databasePath, openDatabase } from "../store/database.t
 import { openReader, type Reader } from "../store/reader.ts";
 import { sqliteStore } from "../store/sqlite.ts";
 import { agentHandlers } from "./agentHandlers.ts";
+import { InFlight } from "./inFlight.ts";
 import { operatorActions } from "./operatorActions.ts";
 import { operatorReads } from "./operatorReads.ts";
 import { ParkedPolls } from "./parkedPolls.ts";
@@ -42,8 +43,15 @@ export interface ControlPlane {
 
 /** 16 KiB each; more sockets than this take more file descriptors than a process usually has. */
 const PARKED_MAX = 10_000;
-/** The whole stop has ten seconds; connections that did not end by then are cut before it is over. */
-const CONNECTIONS_CUT_AFTER_MS = 8000;
+/** A fleet that comes back all at once after a restart finds a place to wait; the system cuts it to its own limit. */
+const BACKLOG = 4096;
+/** The whole stop has ten seconds: a client that takes its answer or sends its body more slowly than this is cut off. */
+const ANSWERS_WAITED_MS = 8000;
+
+const over = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 
 interface Parts extends WorldPorts {
   readonly writer: Writer;
@@ -53,6 +61,7 @@ interface Parts extends WorldPorts {
   readonly watch: ReleaseWatch;
   readonly metrics: () => Promise<string>;
   readonly stopping: () => boolean;
+  readonly inFlight: InFlight;
 }
 
 /** What keeps it from serving well, for /readyz. */
@@ -73,7 +82,7 @@ function serverOf(parts: Parts): FastifyInstance {
     ...operatorActions({ submit, writer, reader, clock }),
   };
   const handlers = { agent, operator, public: publicHandlers(() => missing(parts)) };
-  return createServer({ handlers, log: parts.log, stopping: parts.stopping });
+  return createServer({ ...parts, handlers });
 }
 
 async function openWriter(
@@ -122,6 +131,7 @@ export async function startControlPlane(
     },
     config,
   );
+  const inFlight = new InFlight();
   let stopping: Promise<void> | null = null;
   const server = serverOf({
     ...world,
@@ -132,18 +142,17 @@ export async function startControlPlane(
     watch,
     metrics: () => registry.metrics(),
     stopping: () => stopping !== null,
+    inFlight,
   });
-  const url = await server.listen({ ...config.listen, backlog: 4096 });
-  world.log.log("info", "listening", { url, pid: process.pid, data: path });
-  await watch.start();
   const halt = async (): Promise<void> => {
     polls.stop();
     await watch.stop();
     // Everything taken is decided, committed and answered before a connection is closed (hazard 79).
     await writer.stop();
-    const cut = setTimeout(() => server.server.closeAllConnections(), CONNECTIONS_CUT_AFTER_MS);
-    await server.close();
-    clearTimeout(cut);
+    const closed = server.close();
+    await Promise.race([inFlight.none(), over(ANSWERS_WAITED_MS)]);
+    server.server.closeAllConnections();
+    await closed;
     reader.close();
     db.close();
     world.log.log("info", "stopped", {});
@@ -152,5 +161,13 @@ export async function startControlPlane(
     stopping ??= halt();
     return stopping;
   };
-  return { url, server, writer, watch, stop };
+  try {
+    const url = await server.listen({ ...config.listen, backlog: BACKLOG });
+    world.log.log("info", "listening", { url, pid: process.pid, data: path });
+    await watch.start();
+    return { url, server, writer, watch, stop };
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
 }
