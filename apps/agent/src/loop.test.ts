@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FIRST_ATTEMPT, nextAttempt, type Release } from "@nixwave/effects";
-import { closure, journal as journalOf, rollout } from "@nixwave/testkit";
+import { FIRST_ATTEMPT, nextAttempt, type Release, secsBetween } from "@nixwave/effects";
+import { closure, journal as journalOf, policy, probeName, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { OLD } from "./world/machine.fixture.ts";
 import { World } from "./world/world.fixture.ts";
@@ -40,7 +40,7 @@ function expectParity(release: Release): void {
 }
 
 describe("one rollout", () => {
-  test("a good release converges, and both sides agree on it", async () => {
+  test("a good release converges when its soak is over, and both sides agree on it (hazards 37 and 39)", async () => {
     await world.pass(5);
     const release = world.cp.release(NEW);
     world.cp.dispatch(release);
@@ -54,6 +54,11 @@ describe("one rollout", () => {
       "ActivationCompleted",
       "Converged",
     ]);
+    const record = world.record(release);
+    if (record?.kind !== "Converged") throw new Error("it has converged");
+    expect(secsBetween(record.activationCompletedAt, record.convergedAt)).toBeGreaterThanOrEqual(
+      60,
+    );
     expect(world.journal.facts().knownGood).toEqual([OLD, NEW]);
     expect(world.machine.pins.get("known-good")).toBe(NEW);
   });
@@ -111,6 +116,103 @@ describe("one rollout", () => {
     const failed = world.cp.log.find(({ line }) => line.event.kind === "ActivationFailed");
     expect(failed?.line.event).toMatchObject({ phase: "timeout" });
     expectParity(release);
+  });
+});
+
+describe("what the release says", () => {
+  test("under the policy halt nothing is rolled back by itself (hazard 43)", async () => {
+    world.machine.behaviours.set(NEW, { exitCode: 0, secs: 5, healthy: false });
+    const policyOf = policy({ onHealthFailure: "halt", healthFailureThresholdSecs: 30 });
+    const release = world.cp.release(NEW, { policy: policyOf });
+    world.cp.dispatch(release);
+    await becomes(release, "Failed");
+    await world.pass(300);
+    expect(world.record(release)).toMatchObject({
+      kind: "Failed",
+      rollback: "none",
+      policyApplied: "halt",
+    });
+    expect(world.machine.fired).toEqual(["switch new"]);
+    expectParity(release);
+  });
+
+  test.each([null, "{", '{"schemaVersion":2,"checks":[]}'])(
+    "a closure whose probes read %j is not healthy (hazard 45)",
+    async (probeFile) => {
+      world.machine.probeFile = probeFile;
+      const release = world.cp.release(NEW);
+      world.cp.dispatch(release);
+      await becomes(release, "Reverted");
+      const failed = world.cp.log.find(({ line }) => line.event.kind === "Failed")?.line.event;
+      expect(failed).toMatchObject({ failingProbes: ["probe-topology"] });
+    },
+  );
+
+  test("a system that can't be swapped live is booted into, and soaks after the boot (hazard 52)", async () => {
+    world.machine.behaviours.set(NEW, { exitCode: 100, secs: 5, healthy: true });
+    const release = world.cp.release(NEW);
+    world.cp.dispatch(release);
+    await becomes(release, "Deferred");
+    expect(world.machine.system).toMatchObject({ running: OLD, boot: NEW });
+    await world.pass(300);
+    expect(kindOf(release)).toBe("Deferred");
+    await world.kill();
+    world.machine.reboot("boot-2");
+    world.start();
+    await becomes(release, "Converged");
+    await world.pass(5);
+    expectParity(release);
+  });
+});
+
+describe("workers", () => {
+  test("one that hangs keeps the loop from nothing, and is called off in its time (hazard 61)", async () => {
+    world.machine.realiseHangs = true;
+    const policyOf = policy({ realiseTimeoutSecs: 120 });
+    const release = world.cp.release(NEW, { policy: policyOf });
+    world.cp.dispatch(release);
+    await becomes(release, "Activating");
+    await world.submit({ kind: "HoldSet", secs: 60, reason: "the loop answers" });
+    expect(world.journal.facts().hold?.reason).toBe("the loop answers");
+    await becomes(release, "Failed", 200);
+    expect(world.record(release)).toMatchObject({ cause: "activation", rollback: "none" });
+    await world.pass(5);
+    expectParity(release);
+  });
+
+  test("a report about another attempt, journal or state changes nothing (hazards 5 and 15)", async () => {
+    const release = world.cp.release(NEW);
+    world.cp.dispatch(release);
+    await becomes(release, "Soaking");
+    const record = world.record(release);
+    if (record === null) throw new Error("there is a record");
+    const { rolloutId, journalId, attempt } = record;
+    const result = { probeName: probeName("http-app"), mode: "enforce", status: "fail" } as const;
+    const report = {
+      kind: "ProbeReported",
+      ...result,
+      failureReason: null,
+      subResults: null,
+    } as const;
+    const stale = [
+      await world.submit({
+        ...report,
+        of: { rolloutId, journalId, attempt: nextAttempt(attempt) },
+      }),
+      await world.submit({ ...report, of: { rolloutId, journalId: journalOf("ee"), attempt } }),
+      await world.submit({ kind: "RollbackStarting", of: { rolloutId, journalId, attempt } }),
+      await world.submit({
+        ...report,
+        of: { rolloutId: rollout("stable@99"), journalId, attempt },
+      }),
+    ];
+    expect(stale.map(({ outcome }) => outcome.kind)).toEqual([
+      "ignored",
+      "ignored",
+      "ignored",
+      "ignored",
+    ]);
+    expect(world.record(release)).toEqual(record);
   });
 });
 
@@ -268,7 +370,7 @@ describe("dispatches", () => {
     expectParity(second);
   });
 
-  test("a dispatch that comes again is answered with no event", async () => {
+  test("a dispatch that comes again is answered with no event (hazard 10)", async () => {
     const release = world.cp.release(NEW);
     world.cp.dispatch(release);
     await becomes(release, "Soaking");
@@ -420,6 +522,21 @@ describe("rest", () => {
     world.inputs.length = 0;
     await world.pass(300);
     expect(world.inputs.length).toBeLessThanOrEqual(25);
+  });
+
+  test("a control plane that answers polls at once is not polled in a loop", async () => {
+    world.cp.hurried = true;
+    await world.pass(5);
+    world.cp.polls.length = 0;
+    await world.pass(300);
+    expect(world.cp.polls.length).toBeLessThanOrEqual(25);
+  });
+
+  test("an agent whose machine goes down says so in its last heartbeat", async () => {
+    await world.pass(5);
+    expect(world.cp.leavings).toEqual([null]);
+    await world.agent.stop("reboot");
+    expect(world.cp.leavings).toEqual([null, "reboot"]);
   });
 
   test("with the control plane gone nothing is hot either, and each call backs off (hazard 80)", async () => {

@@ -67,6 +67,9 @@ export class TestControlPlane {
   readonly polls: string[] = [];
   logHead = { offset: 1, hash: "0".repeat(64) };
   refuse: ((line: Line) => string | null) | null = null;
+  /** Polls are answered at once, as by one that is about to stop. */
+  hurried = false;
+  readonly leavings: (string | null)[] = [];
   /** So many answers to events get lost on their way, after they were taken. */
   answersToLose = 0;
   /** Sees each batch before anything else does. */
@@ -106,7 +109,7 @@ export class TestControlPlane {
   dispatch(release: Release, attempt = 1): void {
     if (!isAttempt(attempt)) throw new Error(`${attempt} is no attempt`);
     this.#offer = { release, attempt, dispatchedAtMs: this.#time.nowMs, leaseUntilMs: null };
-    for (const wake of [...this.#parked]) wake();
+    for (const wake of this.#parked) wake();
   }
 
   /** Its disk is gone: it knows the release again, and nothing of the host. */
@@ -184,6 +187,7 @@ export class TestControlPlane {
     if (holding !== null) return text(204, "");
     const now = this.#handOut();
     if (now !== null) return now;
+    if (this.hurried) return text(204, "");
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         cancel();
@@ -313,7 +317,8 @@ export class TestControlPlane {
   }
 
   #heartbeat(body: unknown): HttpAnswer {
-    const { streams } = heartbeat.parse(body);
+    const { streams, leaving } = heartbeat.parse(body);
+    this.leavings.push(leaving);
     const replayFrom: Record<string, Seq> = {};
     for (const [rolloutId, mirror] of this.mirrors) {
       const kept = streams[rolloutId];

@@ -33,6 +33,12 @@ export class TestMachine {
     boot: OLD,
   };
   boot: BootId = bootId("boot-1");
+  /** A disk or a cache that hangs. */
+  realiseHangs = false;
+  probeFile: string | null = JSON.stringify({
+    schemaVersion: 1,
+    checks: [{ kind: "http", name: "http-app", url: "http://app/health" }],
+  });
   readonly pins = new Map<PinName, ClosureHash>();
   readonly #units = new Map<string, Unit>();
   readonly #time: VirtualTime;
@@ -70,7 +76,7 @@ export class TestMachine {
     system: async (): Promise<SystemClosures> => ({ ...this.system }),
     closurePath: (hash) => `/closures/${hash}`,
     preflight: async () => ok(null),
-    realise: async () => ok(null),
+    realise: async () => (this.realiseHangs ? await new Promise<never>(() => {}) : ok(null)),
     pin: async (name, hash) => {
       this.pins.set(name, hash);
     },
@@ -118,11 +124,7 @@ export class TestMachine {
   };
 
   readonly disk: Disk = {
-    readText: (path) => {
-      if (!path.endsWith(PROBE_FILE)) return null;
-      const check = { kind: "http", name: "http-app", url: "http://app/health" };
-      return JSON.stringify({ schemaVersion: 1, checks: [check] });
-    },
+    readText: (path) => (path.endsWith(PROBE_FILE) ? this.probeFile : null),
     writeAtomically: () => {},
     freeBytes: () => 10_000_000,
   };
@@ -139,7 +141,7 @@ export class TestMachine {
     this.#time
       .timer(() => unit.state.kind !== "running")
       .after(secs * 1000, () => {
-        if (exitCode !== 1)
+        if (exitCode === 0 || exitCode === 4)
           this.system = { ...this.system, running: run.closure, boot: run.closure };
         this.#end(unit, { kind: "exited", code: exitCode });
       });
@@ -147,6 +149,6 @@ export class TestMachine {
 
   #end(unit: Unit, state: UnitSeen): void {
     unit.state = state;
-    for (const done of [...unit.waiters]) done();
+    for (const done of unit.waiters) done();
   }
 }
