@@ -2,6 +2,7 @@ import type { Instant } from "@nixwave/effects";
 import type { Desk } from "../desk.ts";
 import { findRollout, hostNamed } from "../find.ts";
 import { Refusal } from "../refusal.ts";
+import { sayAnswer } from "../render/answer.ts";
 import { heldBy } from "../render/block.ts";
 import { shortRollout } from "../render/name.ts";
 import { act, type Care } from "./act.ts";
@@ -132,8 +133,10 @@ export async function retry(
       request: { params: { host }, body: { reason: asked.reason } },
       doing: `give ${host} one more attempt`,
       meaning: `${host} gets one more attempt at its channel's rollout, once no gate holds it.`,
-      done: ({ explanation }) =>
-        `${host} is owed one more attempt; it is now: ${explanation.answer.kind}`,
+      done: ({ explanation, now }) => {
+        const { headline, evidence } = sayAnswer(explanation, now, desk.style.timeZone);
+        return [`${host} is owed one more attempt`, headline, ...evidence.slice(0, 1)].join("; ");
+      },
     },
     care,
   );
