@@ -8,6 +8,7 @@ import { type Bench, openBench } from "./testBench.ts";
 import { ack, releaseOf, TestAgent } from "./testFleet.ts";
 import { offered, opened, seen, sent } from "./testScenes.ts";
 
+const WHO = { by: "ops", reason: "a test" };
 let bench: Bench;
 beforeEach(async () => {
   bench = await openBench();
@@ -132,6 +133,64 @@ describe("a disk that can't be written", () => {
     expect(sayChecked(check(bench.db))).toEqual([
       `clean: ${lineCount()} lines fold into the stored tables`,
     ]);
+  });
+});
+
+test("SQLite's own full database is such a disk", async () => {
+  const agent = new TestAgent("web-1");
+  await opened(bench, [agent], await releaseOf({ waves: [["web-1"]], version: "new" }));
+  const offer = await offered(bench, agent);
+  const pages = Number(bench.db.pragma("page_count", { simple: true }));
+  bench.db.pragma(`max_page_count = ${pages}`);
+  const lines = agent.goodRun(offer, bench.time.now);
+  let refused = 0;
+  for (let round = 0; round < 50 && refused === 0; round++) {
+    const scope = { kind: "hosts", hosts: Array.from({ length: 100 }, () => agent.host) } as const;
+    const frozen = await bench.writer.submit<"Freeze">({
+      kind: "Freeze",
+      ...WHO,
+      scope,
+      until: null,
+    });
+    if (frozen.kind === "not-now") refused += 1;
+  }
+  expect(refused).toBe(1);
+  bench.db.pragma("max_page_count = 1000000");
+  bench.time.pass(2);
+  expect(await sent(bench, agent, lines)).toMatchObject({
+    streams: { [offer.rolloutId]: { ackedThrough: 6 } },
+  });
+  const checked = check(bench.db);
+  expect(sayChecked(checked)).toEqual([
+    `clean: ${checked.lines} lines fold into the stored tables`,
+  ]);
+});
+
+describe("limits", () => {
+  test("a full queue refuses at once, and what is in it is served", async () => {
+    const asked = Array.from({ length: 5000 }, () => bench.writer.submit<"Tick">({ kind: "Tick" }));
+    const kinds = (await Promise.all(asked)).map((answer) =>
+      "code" in answer ? answer.code : answer.kind,
+    );
+    expect(kinds.filter((kind) => kind === "done").length).toBeGreaterThanOrEqual(4000);
+    expect(kinds.filter((kind) => kind === "queue-full").length).toBeGreaterThan(0);
+  });
+
+  test("a command that meets a mistake of ours is answered `internal`, alone of its batch", async () => {
+    const agent = new TestAgent("web-1");
+    const freeze = { kind: "Freeze", ...WHO, scope: { kind: "all" }, until: null } as const;
+    expect((await bench.ask<"Freeze">(freeze)).kind).toBe("done");
+    // The same random number again: the second freeze would have the id of the first.
+    bench.stuck = true;
+    const [failed, heard] = await Promise.all([
+      bench.writer.submit<"Freeze">(freeze),
+      bench.writer.submit<"Heartbeat">(agent.heartbeat()),
+    ]);
+    expect(failed).toMatchObject({ kind: "not-now", code: "internal" });
+    expect(heard.kind).toBe("heard");
+    expect(
+      bench.logged.filter(({ message }) => message.includes("could not be decided")),
+    ).toHaveLength(1);
   });
 });
 

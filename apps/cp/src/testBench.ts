@@ -45,6 +45,8 @@ export interface Bench {
   readonly logged: { readonly message: string; readonly fields: LogFields }[];
   /** Random numbers drawn so far; the next ones are told apart by it. */
   drawn: number;
+  /** Draws the same number again and again. */
+  stuck: boolean;
   /** Durable batches so far. */
   commits: number;
   /** Set to make commits fail with it, as a full disk does. */
@@ -81,12 +83,13 @@ export async function openBench(from: string | null = null): Promise<Bench> {
   const time = new TestTime();
   const begun: Pick<
     Bench,
-    "woken" | "logged" | "commits" | "broken" | "crash" | "drawn" | "metrics"
+    "woken" | "logged" | "commits" | "broken" | "crash" | "drawn" | "stuck" | "metrics"
   > = {
     woken: [],
     logged: [],
     commits: 0,
     drawn: 0,
+    stuck: false,
     broken: null,
     crash: NO_CRASH,
     metrics: NO_METRICS,
@@ -123,7 +126,7 @@ export async function openBench(from: string | null = null): Promise<Bench> {
 
 type Watched = Pick<
   Bench,
-  "woken" | "logged" | "commits" | "broken" | "crash" | "drawn" | "metrics"
+  "woken" | "logged" | "commits" | "broken" | "crash" | "drawn" | "stuck" | "metrics"
 >;
 
 function portsOf(watched: Watched, time: TestTime, db: Connection): WriterPorts {
@@ -134,7 +137,7 @@ function portsOf(watched: Watched, time: TestTime, db: Connection): WriterPorts 
     timer: time.timer,
     random: {
       bytes(count) {
-        watched.drawn += 1;
+        if (!watched.stuck) watched.drawn += 1;
         return new Uint8Array(count).fill(watched.drawn);
       },
     },
