@@ -105,6 +105,10 @@ export class Console {
         cp.now = this.#later(first);
         cp.commit();
         return null;
+      case "meanwhile":
+        // Time passes, and the next command's commit is the first to see it.
+        cp.now = this.#later(first);
+        return null;
       case "revoke":
         cp.commit({ kind: "HostRevoked", host: host(first), revoked: true });
         return null;
