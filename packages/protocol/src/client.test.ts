@@ -3,13 +3,13 @@ import type { AddressInfo } from "node:net";
 import { instant } from "@nixwave/effects";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import { wireOf } from "./arbitrary.ts";
 import { client, type FetchPort } from "./client.ts";
 import * as ids from "./ids.ts";
 import { problem } from "./problem.ts";
 import { decodeRequest, encodeAnswer } from "./request.ts";
 import { ROUTES, type RouteName } from "./routes.ts";
 import { rolloutSummary } from "./views.ts";
+import { wireOf } from "./wire.fixture.ts";
 
 const rolloutId = ids.rolloutIdText.parse(`stable@${"9f3c2ab0".repeat(5)}`);
 const [aSummary] = fc.sample(wireOf(rolloutSummary), { numRuns: 1, seed: 7 });

@@ -1,11 +1,11 @@
 import { instant, type OutboundAgentEvent, type ProbeResult } from "@nixwave/effects";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { wireOf } from "./arbitrary.ts";
 import { EVENT_SCHEMAS, eventSchema, PROBES_MAX, STDERR_TAIL_BYTES_MAX } from "./event.ts";
 import { fitEvent } from "./fit.ts";
 import * as ids from "./ids.ts";
 import { decodeLine, encodeLine, LINE_BYTES_MAX } from "./line.ts";
+import { wireOf } from "./wire.fixture.ts";
 
 const longest = {
   host: ids.hostName.parse(Array.from({ length: 4 }, () => "h".repeat(62)).join(".")),

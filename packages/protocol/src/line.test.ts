@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { wireOf } from "./arbitrary.ts";
 import { EVENT_KINDS, EVENT_SCHEMAS, envelopeSchema } from "./event.ts";
 import { sha256 } from "./hash.ts";
 import {
@@ -11,6 +10,7 @@ import {
   LINE_BYTES_MAX,
   splitBatch,
 } from "./line.ts";
+import { wireOf } from "./wire.fixture.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

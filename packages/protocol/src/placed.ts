@@ -48,13 +48,18 @@ export function readPlaced({
   }
   const lines = new LineCounter();
   try {
-    const options = { lineCounter: lines, prettyErrors: false, stringKeys: true, uniqueKeys: true };
+    const options = {
+      lineCounter: lines,
+      prettyErrors: false,
+      stringKeys: true,
+      uniqueKeys: false,
+    };
     const document = parseDocument(text, { ...options, logLevel: "error" });
     const wrong = document.errors[0] ?? document.warnings[0];
     if (wrong !== undefined)
       return refused(`not YAML: ${wrong.message}`, lines.linePos(wrong.pos[0]).line);
-    const proto = offsetOfProto(document.contents);
-    if (proto !== null) return refused("__proto__ is no key", lines.linePos(proto).line);
+    const lost = lostKey(document.contents);
+    if (lost !== null) return refused(lost.sentence, lines.linePos(lost.offset).line);
     const offsetOf = placesOf(document.contents);
     return ok({
       file,
@@ -68,17 +73,30 @@ export function readPlaced({
   }
 }
 
-/** As a key of an object it would vanish without a word. */
-function offsetOfProto(root: ParsedNode | null): number | null {
-  let found: number | null = null;
+/**
+ * The first key that would be lost in memory: one that its mapping has before, or `__proto__`. The parser's own look for
+ * duplicates compares each key with each, which takes minutes for a large fleet.
+ */
+function lostKey(root: ParsedNode | null): { offset: number; sentence: string } | null {
+  let lost: { offset: number; sentence: string } | null = null;
   visit(root, {
-    Pair: (_, pair) => {
-      if (!isScalar(pair.key) || pair.key.value !== "__proto__") return undefined;
-      found = pair.key.range?.[0] ?? 0;
-      return visit.BREAK;
+    Map: (_, map) => {
+      const seen = new Set<string>();
+      for (const { key } of map.items) {
+        const name = isScalar(key) ? String(key.value) : "";
+        if (name !== "__proto__" && !seen.has(name)) {
+          seen.add(name);
+          continue;
+        }
+        const offset = isScalar(key) ? (key.range?.[0] ?? 0) : 0;
+        const why = name === "__proto__" ? "is no key" : "is there before: expected each key once";
+        lost = { offset, sentence: `${JSON.stringify(name)} ${why}` };
+        return visit.BREAK;
+      }
+      return undefined;
     },
   });
-  return found;
+  return lost;
 }
 
 /** Where a path leads to. Keys are indexed once per mapping: a fleet has as many as hosts, and each may be wrong. */

@@ -40,6 +40,11 @@ export const PROBLEMS = {
     title: "The body or one of its lines is too large",
     retryable: false,
   },
+  "unsupported-media": {
+    status: 415,
+    title: "This route does not take that media type or encoding",
+    retryable: false,
+  },
   "old-protocol": {
     status: 426,
     title: "This protocol version is no longer served",

@@ -1,7 +1,6 @@
 import { type Channel, instant, type Release } from "@nixwave/effects";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { wireOf } from "./arbitrary.ts";
 import { sha256 } from "./hash.ts";
 import * as ids from "./ids.ts";
 import { DEFAULT_POLICY } from "./policy.ts";
@@ -10,6 +9,7 @@ import { content, filesOf, host, reading, stable, toText } from "./release.fixtu
 import { BUCKET_HOSTS_MAX, headSchema } from "./release.ts";
 import { bucketCount, bucketOf, currentPath, headPath, writeRelease } from "./releaseFiles.ts";
 import { releaseSource } from "./releaseSource.ts";
+import { wireOf } from "./wire.fixture.ts";
 
 describe("a release that is written", () => {
   const sizes = fc.uniqueArray(wireOf(ids.hostName).map(String), { minLength: 1, maxLength: 40 });
@@ -67,6 +67,28 @@ describe("a release that is written", () => {
     expect(Math.max(...sizesOf)).toBeLessThan(BUCKET_HOSTS_MAX);
     const read = reading(filesOf(written));
     expect((await readRelease(read, written.release)).ok).toBe(true);
+  });
+
+  test("lies in the bucket that the first bits of its hosts' hashes say", () => {
+    for (const [name, buckets] of [
+      ["web-1", 2],
+      ["web-2", 16],
+      ["db-1", 512],
+    ] as const) {
+      const bits = BigInt(`0x${sha256(name)}`)
+        .toString(2)
+        .padStart(256, "0");
+      const first = Number.parseInt(bits.slice(0, Math.log2(buckets)), 2);
+      expect(bucketOf(ids.hostName.parse(name), buckets)).toBe(first);
+    }
+    expect(bucketOf(ids.hostName.parse("web-1"), 1)).toBe(0);
+  });
+
+  test("has the bytes that it had in the first release: a change here is a change of the format", () => {
+    const hosts = [host("a", 1), host("b", 2)];
+    expect(writeRelease(content(hosts)).release.ref).toBe(
+      "898ddd7b5c0c740966ef1f2d3d9f844ee20ad506",
+    );
   });
 
   test.each([

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { wireOf } from "./arbitrary.ts";
 import { sha256 } from "./hash.ts";
 import * as ids from "./ids.ts";
 import { DEFAULT_POLICY } from "./policy.ts";
@@ -17,6 +16,7 @@ import {
 } from "./release.fixture.ts";
 import { headSchema } from "./release.ts";
 import { currentPath, headPath, partPath, refOf, writeRelease } from "./releaseFiles.ts";
+import { wireOf } from "./wire.fixture.ts";
 
 /** A release with its JSON changed before it is hashed: what a wrong or hostile author could have made. */
 function forge(change: {

@@ -57,6 +57,7 @@ export const EVERY_ROUTE = [
   "stopping",
   "too-large",
   "too-many",
+  "unsupported-media",
 ] as const satisfies readonly ProblemCode[];
 
 const nothing = z.object({});

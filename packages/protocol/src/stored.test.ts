@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { wireOf } from "./arbitrary.ts";
 import { dispatchOffer, eventsAnswer, heartbeat, heartbeatAnswer } from "./dispatch.ts";
 import { EVENT_KINDS, EVENT_SCHEMAS } from "./event.ts";
 import { answerSchema, BLOCK_SCHEMAS, explanationSchema } from "./explanation.ts";
@@ -11,6 +10,7 @@ import { shownHostRollout, storedHostRollout } from "./record.ts";
 import { bucketSchema, constraintsSchema, headSchema } from "./release.ts";
 import { storedDispatch, storedFreeze, storedHostMarks, storedRollout } from "./rollout.ts";
 import { hostView, rolloutView, statusView, whyView } from "./views.ts";
+import { wireOf } from "./wire.fixture.ts";
 
 const SCHEMAS: Record<string, z.ZodType> = {
   ...EVENT_SCHEMAS,
