@@ -54,9 +54,8 @@ const LEAVING_WITHIN_MS = 3000;
 
 /** Puts loop, workers and sources together, and starts them. */
 export function startAgent(parts: AgentParts): Agent {
-  const { journal, ports, logs, activation, controlPlane } = parts;
+  const { journal, ports, logs, activation } = parts;
   const { timer, random, crash } = ports;
-  const onTrouble = (message: string, cause: unknown) => logs.trouble(message, cause);
   // No signed timestamps exist yet to hold the wall clock against.
   const { steadyNow: journalNow } = journal.facts();
   const clock = new SteadyClock(ports.clock, { journalNow, newestMetadataAt: null });
@@ -69,32 +68,20 @@ export function startAgent(parts: AgentParts): Agent {
   });
   const mailbox: Mailbox = queue;
   const workers = workersOf(parts, mailbox);
-  const now = () => clock.now();
-  const shared = { journal, controlPlane, mailbox, timer, random, now, onTrouble };
-  const verifier = new Verifier({ ...shared, host: parts.host, activation });
-  const poller = new Poller({ ...shared, verifier, waitSecs: parts.pollWaitSecs });
-  const heartbeats = new Heartbeats({
-    ...shared,
-    activation,
-    agentVersion: parts.agentVersion,
-    clock: ports.clock,
-    intervalSecs: parts.heartbeatSecs,
-    diskFreeBytes: () => ports.disk.freeBytes(parts.stateDir),
-    unitLog: () => lastUnitLog(parts),
-  });
-  const askHeartbeat = () => heartbeats.ask();
-  const drainer = new Drainer({ ...shared, crash, outage, askHeartbeat });
+  const { verifier, poller, heartbeats, drainer } = sourcesOf(parts, { mailbox, clock, outage });
   const asked: Performers["asked"] = {
     verify: ({ offer, leaseUntil }) => verifier.verify(offer, leaseUntil),
     pinKnownGood: ({ closure }) => pin(parts, closure),
-    heartbeat: askHeartbeat,
+    heartbeat: () => heartbeats.ask(),
     countWithheld: () => parts.metrics.countWithheld(),
   };
   const loop: Loop = new Loop({
-    ...shared,
     host: parts.host,
     channel: parts.channel,
+    journal,
     clock,
+    timer,
+    mailbox,
     outage,
     performers: { ...workers, metrics: parts.metrics, logs, crash, asked },
     isOutboxFull: () => isOutboxFull(journal.outbox.size()),
@@ -107,7 +94,8 @@ export function startAgent(parts: AgentParts): Agent {
   const closing = new AbortController();
   const run = async (): Promise<void> => {
     // What the machine remembers comes first: no dispatch is answered from a journal that was set back.
-    await boot({ ...shared, activation }, closing.signal);
+    const onTrouble = troubleOf(logs);
+    await boot({ journal, activation, mailbox, timer, random, onTrouble }, closing.signal);
     if (closing.signal.aborted) return;
     await Promise.all([poller.run(), drainer.run(), heartbeats.run()]);
   };
@@ -129,6 +117,33 @@ export function startAgent(parts: AgentParts): Agent {
   };
 }
 
+const troubleOf = (logs: AgentParts["logs"]) => (message: string, cause: unknown) =>
+  logs.trouble(message, cause);
+
+function sourcesOf(
+  parts: AgentParts,
+  { mailbox, clock, outage }: Pick<Agent, "mailbox" | "clock" | "outage">,
+) {
+  const { journal, controlPlane, activation, ports } = parts;
+  const { timer, random, crash } = ports;
+  const now = () => clock.now();
+  const onTrouble = troubleOf(parts.logs);
+  const all = { journal, controlPlane, mailbox, timer, random, now, onTrouble };
+  const verifier = new Verifier({ ...all, host: parts.host, activation });
+  const poller = new Poller({ ...all, verifier, waitSecs: parts.pollWaitSecs });
+  const heartbeats = new Heartbeats({
+    ...all,
+    activation,
+    agentVersion: parts.agentVersion,
+    clock: ports.clock,
+    intervalSecs: parts.heartbeatSecs,
+    diskFreeBytes: () => ports.disk.freeBytes(parts.stateDir),
+    unitLog: () => lastUnitLog(parts),
+  });
+  const drainer = new Drainer({ ...all, crash, outage, askHeartbeat: () => heartbeats.ask() });
+  return { verifier, poller, heartbeats, drainer };
+}
+
 function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activation" | "probes"> {
   const { journal, ports, activation, logs } = parts;
   const both = {
@@ -137,7 +152,7 @@ function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activ
     mailbox,
     readRecord: (id: Parameters<Journal["record"]>[0]) => journal.record(id),
     redact: parts.redact,
-    onTrouble: (message: string, cause: unknown) => logs.trouble(message, cause),
+    onTrouble: troubleOf(logs),
   };
   return {
     activation: activationWorker({

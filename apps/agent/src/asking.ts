@@ -25,8 +25,7 @@ export function askedOf(
   last: LastAsk | null,
   now: Instant,
 ): Situation["asked"] {
-  if (last === null) return "never";
-  if (current === null || last.key !== keyOf(current)) return "before";
+  if (last === null || current === null || last.key !== keyOf(current)) return "before";
   return now < addSecs(last.at, ASK_EVERY_SECS) ? "recently" : "before";
 }
 
@@ -41,14 +40,17 @@ export function lastAskAfter(
   return asks && current !== null ? { key: keyOf(current), at: now } : last;
 }
 
-/** When the timer is to fire, or null: nothing of a record that is settled happens by time alone. */
+/**
+ * When the timer is to fire, or null: nothing of a record that is settled happens by time alone. What is due already was
+ * asked for, or will be: it is looked at again when the machine may be asked again, and not at once.
+ */
 export function timerAt(
   current: HostRollout | null,
   last: LastAsk | null,
   run: AgentRun,
+  now: Instant,
 ): Instant | null {
-  if (current === null) return null;
-  const at = nextDueAt(current, run);
-  if (at === null || last?.key !== keyOf(current)) return at;
+  const at = current === null ? null : nextDueAt(current, run);
+  if (at === null || at > now || current === null || last?.key !== keyOf(current)) return at;
   return later(at, addSecs(last.at, ASK_EVERY_SECS));
 }

@@ -135,7 +135,11 @@ export type WorkerInput =
     };
 
 export type OutboxInput =
-  | { readonly kind: "OutboxAcked"; readonly streams: EventsAnswer["streams"] }
+  | {
+      readonly kind: "OutboxAcked";
+      readonly journalId: JournalId;
+      readonly streams: EventsAnswer["streams"];
+    }
   | {
       readonly kind: "HeartbeatAnswered";
       readonly replayFrom: { readonly [rolloutId: RolloutId]: Seq };
@@ -169,4 +173,11 @@ export interface Mailbox {
    * the input waits and is tried again; it rejects only when the agent stops, or when the queue is full.
    */
   submit(input: Input): Promise<Answer>;
+}
+
+/** The record that an input is about, or null where it is about the host. */
+export function rolloutOf(input: Input): RolloutId | null {
+  if ("of" in input) return input.of.rolloutId;
+  if ("offer" in input) return input.offer.rolloutId;
+  return null;
 }

@@ -4,12 +4,11 @@ import {
   type HostName,
   type Instant,
   isInFlight,
-  type RolloutId,
 } from "@nixwave/effects";
 import { askedOf, type LastAsk, lastAskAfter, timerAt } from "./asking.ts";
 import { commit } from "./commit/commit.ts";
 import { decide } from "./decide/decide.ts";
-import type { Answer, Input, InputKind, Mailbox } from "./input.ts";
+import { type Answer, type Input, type InputKind, type Mailbox, rolloutOf } from "./input.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Outage } from "./outage.ts";
 import { type Performers, perform } from "./perform/perform.ts";
@@ -60,7 +59,7 @@ export class Loop {
     const current = written ? journal.records.current() : loaded.current;
     this.#lastAsk = lastAskAfter(decision, current, this.#lastAsk, now);
     if (current === null || !isInFlight(current)) clock.followWall();
-    this.#setTimer(timerAt(current, this.#lastAsk, run), now);
+    this.#setTimer(timerAt(current, this.#lastAsk, run, now), now);
     if (written) this.#committed();
     return decision.answer;
   }
@@ -81,11 +80,4 @@ export class Loop {
     const fire = (): void => void mailbox.submit({ kind: "TimerFired" }).catch(() => {});
     this.#cancelTimer = at === null ? () => {} : timer.after(Math.max(0, at - now), fire);
   }
-}
-
-/** The record that an input is about, or null where it is about the host. */
-function rolloutOf(input: Input): RolloutId | null {
-  if ("of" in input) return input.of.rolloutId;
-  if ("offer" in input) return input.offer.rolloutId;
-  return null;
 }

@@ -110,7 +110,7 @@ export class Drainer {
     const lines = batch.map(({ line }) => line);
     const call = await controlPlane.postEvents(journalId, lines, this.#closed.signal);
     crash.at("after-answer");
-    if (call.kind === "answered") return await this.#taken(batch, call.value);
+    if (call.kind === "answered") return await this.#taken(journalId, batch, call.value);
     const refused = refusedJournal(call);
     if (refused === null)
       return {
@@ -137,10 +137,11 @@ export class Drainer {
 
   /** Progress is a line that need not be sent again. Without any it is waited, however politely the CP answered. */
   async #taken(
+    journalId: JournalId,
     batch: readonly OutboxLine[],
     answer: EventsAnswer,
   ): Promise<{ kind: "sent" } | { kind: "failed"; retryAfterSecs: null }> {
-    await this.#parts.mailbox.submit({ kind: "OutboxAcked", streams: answer.streams });
+    await this.#parts.mailbox.submit({ kind: "OutboxAcked", journalId, streams: answer.streams });
     for (const { line, reason } of answer.badLines)
       this.#parts.onTrouble(`the control plane could not read line ${line} of a batch`, reason);
     let progress = false;

@@ -27,8 +27,8 @@ export interface Situation extends Loaded {
   readonly run: AgentRun;
   /** The outbox is at its cap: what is no transition is not made any more. */
   readonly outboxFull: boolean;
-  /** The machine was asked about `current` in this very state less than 30 s ago, or not since the start. */
-  readonly asked: "recently" | "before" | "never";
+  /** `recently`: the machine was asked about `current` in this very state less than 30 s ago. */
+  readonly asked: "recently" | "before";
 }
 
 /** One event and what it did, or effects alone. Steps of one decision are committed together, in order. */

@@ -24,19 +24,16 @@ export function booted(input: Of<"Booted">, at: Situation): Decision {
   });
 }
 
-/** The timer does nothing but ask `due`, after the machine was asked once since the start. */
+/** The timer does nothing but ask `due`. The machine was asked before: that is what the first input of a start does. */
 export function timerFired(_input: Of<"TimerFired">, at: Situation): Decision {
   const { current, asked } = at;
   if (current === null) return ignored(null, "nothing is in force");
   const { rolloutId } = current;
-  if (asked === "recently") return ignored(current, "the machine was asked a moment ago");
-  if (asked === "never")
-    return ignored(current, "to be observed", { asks: [{ kind: "Observe", rolloutId }] });
   const what = due(current, at.run, at.now);
   if (what === null) return ignored(current, "nothing is due");
+  if (what.kind === "Report") return decided([step(current, what.event, at.now)]);
+  if (asked === "recently") return ignored(current, "the machine was asked a moment ago");
   switch (what.kind) {
-    case "Report":
-      return decided([step(current, what.event, at.now)]);
     case "Observe":
       return ignored(current, "to be observed", { asks: [{ kind: "Observe", rolloutId }] });
     case "StopUnit":
@@ -46,7 +43,10 @@ export function timerFired(_input: Of<"TimerFired">, at: Situation): Decision {
   }
 }
 
-export function outboxAcked(input: Of<"OutboxAcked">): Decision {
+/** An answer that outlived its journal says nothing about the lines of the next one, which have the same numbers. */
+export function outboxAcked(input: Of<"OutboxAcked">, at: Situation): Decision {
+  if (input.journalId !== at.facts.journalId)
+    return ignored(null, "another journal was begun meanwhile");
   return decided([], { changes: [{ kind: "LinesAcked", streams: input.streams }] });
 }
 

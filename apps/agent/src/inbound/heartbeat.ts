@@ -96,7 +96,12 @@ export class Heartbeats {
       const nextJournalId = newJournalId(random);
       await mailbox.submit({ kind: "JournalRefused", journalId, code, nextJournalId });
     }
-    return { ok: false, retryAfterSecs: call.kind === "problem" ? call.retryAfterSecs : null };
+    if (call.kind === "unreachable") {
+      this.#parts.onTrouble("the control plane does not answer", call.reason);
+      return { ok: false, retryAfterSecs: null };
+    }
+    this.#parts.onTrouble(`the control plane refuses the heartbeat (${call.code})`, call.detail);
+    return { ok: false, retryAfterSecs: call.retryAfterSecs };
   }
 
   async #body(leaving: Leaving | null): Promise<Heartbeat> {

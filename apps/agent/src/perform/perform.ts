@@ -18,8 +18,20 @@ export interface Performers extends PerformContext {
 
 const inPerform = inPhase<LocalEffect | SharedEffect, "perform">("perform");
 
-/** Begins what the decision asks for. Workers of a state that was left are called off first, so that none outlives it. */
+/**
+ * Begins what the decision asks for. Once it is committed, no failure may be taken for a disk that refuses, or the input
+ * would be taken twice: it ends the process, and the next one finds what is owed.
+ */
 export function perform(decision: Decision, to: Performers): void {
+  try {
+    beginAll(decision, to);
+  } catch (cause) {
+    throw new Error("an effect could not be begun", { cause });
+  }
+}
+
+/** Workers of a state that was left are called off first, so that none outlives it. */
+function beginAll(decision: Decision, to: Performers): void {
   for (const step of decision.steps) leave(step, to);
   for (const effect of decision.steps.flatMap((step) => step.effects)) {
     if (!inPerform(effect)) continue;

@@ -106,7 +106,8 @@ export class World {
         trouble: (message, cause) => this.troubles.push(`${message}: ${String(cause)}`),
       },
       onBroken: (error) => {
-        if (!(error instanceof Killed)) this.broken.push(error);
+        const cause = error instanceof Error ? error.cause : null;
+        if (!(error instanceof Killed || cause instanceof Killed)) this.broken.push(error);
       },
     });
     this.#process = {
