@@ -140,7 +140,7 @@ export class Board {
 const shortId = (rolloutId: string): string => rolloutId.slice(0, -33);
 
 /** The gate that holds a host, in the fewest words; nothing for a host that moves or is done. */
-export function reasonOf({ explanation: { answer } }: HostRow): string {
+function reasonOf({ explanation: { answer } }: HostRow): string {
   if (answer.kind === "queued") return "its turn";
   if (answer.kind !== "gate") return "";
   const { block } = answer;

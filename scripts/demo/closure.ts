@@ -17,7 +17,7 @@ export interface ClosurePlan {
   readonly switchSecs: number;
 }
 
-export interface ServiceAddress {
+interface ServiceAddress {
   readonly address: string;
   readonly port: number;
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { exitCode } from "./exit.ts";
-import { type Canned, cannedCp, runCli, viewOf, withField } from "./testRun.ts";
+import { type Canned, cannedCp, runCli, viewOf, withField } from "./run.fixture.ts";
 
 test.each([
   [{ halted: true, waitsForPerson: true, timedOut: true }, 2],

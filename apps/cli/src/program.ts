@@ -9,7 +9,7 @@ import { Refusal } from "./refusal.ts";
 import { styleOf } from "./style.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-export const DEFAULT_CP = "http://127.0.0.1:8460";
+const DEFAULT_CP = "http://127.0.0.1:8460";
 
 /** How the command line hands over to a command, and the command its exit code back. */
 export interface Shell {

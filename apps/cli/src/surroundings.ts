@@ -1,7 +1,7 @@
 import type { Instant } from "@nixwave/effects";
 
 /** Where a command's words go. Data is what a script reads; talk is for the person at the keyboard. */
-export interface Terminal {
+interface Terminal {
   data(text: string): void;
   talk(text: string): void;
   /** One line from the person. Called only where `interactive`. */

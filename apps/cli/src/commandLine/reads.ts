@@ -20,7 +20,7 @@ interface WatchTyped {
   readonly timeout: string;
 }
 
-export const watchOptions = (typed: WatchTyped): WatchOptions => ({
+const watchOptions = (typed: WatchTyped): WatchOptions => ({
   watch: typed.watch ?? false,
   waitSecs: typed.wait === true ? secsOf("--timeout", typed.timeout) : null,
 });

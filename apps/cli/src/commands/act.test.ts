@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Canned, cannedCp, runCli, viewOf } from "../testRun.ts";
+import { type Canned, cannedCp, runCli, viewOf } from "../run.fixture.ts";
 
 const REF = `9f3c2ab${"0".repeat(33)}`;
 const STABLE = `stable@${REF}`;

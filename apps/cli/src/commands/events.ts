@@ -10,7 +10,7 @@ import { type Desk, print, say } from "../desk.ts";
 import { eventLine } from "../render/events.ts";
 import { LOOK_SECS } from "../watch.ts";
 
-export interface EventFilter {
+interface EventFilter {
   readonly host?: HostName;
   readonly rollout?: RolloutId;
   readonly kind?: LogLineKind;

@@ -6,7 +6,7 @@ import { readCurrent, readRelease } from "@nixwave/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { EXAMPLE_FLEET } from "../exampleFleet.ts";
 import { readerOf } from "../release/publish.ts";
-import { type Ran, runCli } from "../testRun.ts";
+import { type Ran, runCli } from "../run.fixture.ts";
 
 let folder = "";
 beforeEach(() => {

@@ -48,5 +48,4 @@ export const narrate = (effect: Effect, listener: Listener): string =>
   interpret(NARRATE, effect, listener);
 
 /** What a host reported, without its name: `runs 5kxq1…-web (exit 0); its soak begins`. */
-export const eventWords = (event: OutboundAgentEvent): string =>
-  interpret(EVENT_WORDS, event, null);
+const eventWords = (event: OutboundAgentEvent): string => interpret(EVENT_WORDS, event, null);

@@ -1,5 +1,5 @@
 import { type Handlers, interpret, type OutboundAgentEvent } from "@nixwave/effects";
-import { envelopeSchema, type LogLine } from "@nixwave/protocol";
+import { decodeLine, type LogLine } from "@nixwave/protocol";
 import { counted, shortRollout } from "../render/name.ts";
 import { harmless, type Tone } from "../render/style.ts";
 import { type Listener, narrate } from "./effect.ts";
@@ -12,18 +12,6 @@ export interface Told {
   readonly rollout: string | null;
   readonly words: string;
   readonly tone: Tone | null;
-}
-
-/** The event that a received line holds, or null if this version can't read it: it is shown, not guessed at. */
-export function eventOf(line: string): OutboundAgentEvent | null {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch {
-    return null;
-  }
-  const envelope = envelopeSchema.safeParse(json);
-  return envelope.success ? envelope.data.event : null;
 }
 
 const EVENT_TONES = {
@@ -46,11 +34,13 @@ const EVENT_TONES = {
 
 const LINE_WORDS: Handlers<LogLine, Listener, Told> = {
   AgentEvent: ({ host, rolloutId, seq, line }) => {
-    const event = eventOf(line);
+    const read = decodeLine(line);
     const of = { host, rollout: shortRollout(rolloutId) };
-    if (event === null) {
+    // A later version's kind is shown as what it is, not guessed at.
+    if (!read.ok) {
       return { ...of, words: `#${seq} a line that this version can't read`, tone: "waiting" };
     }
+    const { event } = read.value;
     const words = `#${seq} ${event.kind}: ${interpret(EVENT_WORDS, event, null)}`;
     return { ...of, words, tone: EVENT_TONES[event.kind] };
   },

@@ -37,7 +37,7 @@ export const BAR_ORDER = [
   "waiting",
 ] as const satisfies readonly Shown[];
 
-export const ROLLOUT_LOOKS = {
+const ROLLOUT_LOOKS = {
   Active: { glyph: "▶", tone: "busy" },
   Completed: { glyph: "✓", tone: "good" },
   Failed: { glyph: "✗", tone: "bad" },

@@ -13,7 +13,7 @@ import { rowWords } from "./why.ts";
 
 const BAR_COLUMNS = 22;
 /** A screen shows the hosts that move or are held; beyond this a list is for `nixwave hosts`. */
-export const HOSTS_SHOWN_MAX = 12;
+const HOSTS_SHOWN_MAX = 12;
 
 /** The screen of `nixwave rollout show`. `hosts` are rows of this rollout, at least those that are not at rest. */
 export function rolloutScreen(

@@ -57,7 +57,7 @@ function row(style: Style, channel: ChannelStatus, view: StatusView): readonly s
   ];
 }
 
-export function waveOf(rollout: RolloutSummary): string {
+function waveOf(rollout: RolloutSummary): string {
   if (rollout.state === "Completed" || rollout.cursor > rollout.waves) return "–";
   return `${rollout.cursor} of ${rollout.waves}`;
 }

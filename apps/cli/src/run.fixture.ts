@@ -17,11 +17,13 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What the person answers; without it nobody is there to ask. */
   readonly answer?: string;
-  /** Called for each wait, before the clock moves on. */
-  readonly onWait?: (waits: number) => void;
+  /** stdout is a terminal that can be redrawn. */
+  readonly screen?: boolean;
+  /** Called for each wait, before the clock moves on; `ctrlC` is the key. */
+  readonly onWait?: (waits: number, ctrlC: () => void) => void;
 }
 
-export const TEST_NOW: Instant = instant(Date.parse("2026-11-24T09:24:10.000Z"));
+const TEST_NOW: Instant = instant(Date.parse("2026-11-24T09:24:10.000Z"));
 /** A command that waits more often than this in a test waits for ever. */
 const WAITS_MAX = 10_000;
 
@@ -44,7 +46,7 @@ export async function runCli(argv: readonly string[], options: RunOptions = {}):
         return options.answer ?? "";
       },
       interactive: options.answer !== undefined,
-      screen: false,
+      screen: options.screen ?? false,
       columns: () => 100,
       rows: () => 40,
     },
@@ -55,7 +57,9 @@ export async function runCli(argv: readonly string[], options: RunOptions = {}):
     wait: async (secs) => {
       waits += 1;
       if (waits > WAITS_MAX) throw new Error(`waited ${WAITS_MAX} times`);
-      options.onWait?.(waits);
+      options.onWait?.(waits, () => {
+        stop.abort();
+      });
       now = addSecs(now, secs);
     },
     stop: stop.signal,
