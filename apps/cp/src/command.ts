@@ -93,7 +93,7 @@ export interface HostRevocation {
 }
 
 /** Nothing but time: the writer submits it to itself. */
-export interface Tick {
+interface Tick {
   readonly kind: "Tick";
 }
 
@@ -128,7 +128,6 @@ export type OperatorCommand =
     })
   /** Opens the gate `replay` early, on all channels. */
   | (Who & { readonly kind: "ResumeAfterRestore" });
-export type OperatorCommandKind = OperatorCommand["kind"];
 
 /** Refused with a sentence for people; `code` names the problem document and so the HTTP status. Nothing was changed. */
 export interface Refused {

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import type { Release } from "@nixwave/effects";
 import type { Verified } from "@nixwave/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Bench, copyDatabase, openBench } from "./bench.fixture.ts";
 import { CRASH_POINTS, type CrashPoint } from "./crashPoint.ts";
+import { releaseOf, TestAgent } from "./fleet.fixture.ts";
 import { check, isClean } from "./maintenance/check.ts";
-import { type Bench, copyDatabase, openBench } from "./testBench.ts";
-import { releaseOf, TestAgent } from "./testFleet.ts";
-import { seen, sent } from "./testScenes.ts";
+import { seen, sent } from "./scenes.fixture.ts";
 
 let dir: string;
 beforeEach(() => {

@@ -1,12 +1,12 @@
 import { hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Bench, openBench } from "./bench.fixture.ts";
+import { ack, releaseOf, TestAgent } from "./fleet.fixture.ts";
 import { parseLine } from "./log/read.ts";
 import { FIRST_OFFSET } from "./log/segment.ts";
 import { check, sayChecked } from "./maintenance/check.ts";
+import { offered, opened, seen, sent } from "./scenes.fixture.ts";
 import { openReader } from "./store/reader.ts";
-import { type Bench, openBench } from "./testBench.ts";
-import { ack, releaseOf, TestAgent } from "./testFleet.ts";
-import { offered, opened, seen, sent } from "./testScenes.ts";
 
 const WHO = { by: "ops", reason: "a test" };
 let bench: Bench;

@@ -1,11 +1,11 @@
 import type { DispatchOffer } from "@nixwave/protocol";
 import { journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { ack, releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { FIRST_OFFSET } from "../log/segment.ts";
+import { offered, opened, seen, sent } from "../scenes.fixture.ts";
 import { openReader } from "../store/reader.ts";
-import { type Bench, openBench } from "../testBench.ts";
-import { ack, releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, seen, sent } from "../testScenes.ts";
 
 let bench: Bench;
 let agent: TestAgent;

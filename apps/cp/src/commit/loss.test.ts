@@ -1,10 +1,10 @@
 import { isOffset } from "@nixwave/effects";
 import { afterEach, expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { sha256 } from "../log/hash.ts";
 import { check, sayChecked } from "../maintenance/check.ts";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, seen, sent } from "../testScenes.ts";
+import { offered, opened, seen, sent } from "../scenes.fixture.ts";
 
 const open: Bench[] = [];
 afterEach(async () => {

@@ -1,12 +1,12 @@
 import type { RolloutId } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { parseLine } from "../log/read.ts";
 import { FIRST_OFFSET } from "../log/segment.ts";
+import { offered, opened, sent } from "../scenes.fixture.ts";
 import { openReader } from "../store/reader.ts";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, sent } from "../testScenes.ts";
 
 const WHO = { by: "ops-2", reason: "the probe was wrong" };
 let bench: Bench;

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
+import { TestTime } from "../bench.fixture.ts";
 import { NO_CRASH } from "../crashPoint.ts";
 import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
 import { init } from "../maintenance/init.ts";
 import type { LogFields } from "../ports.ts";
-import { TestTime } from "../testBench.ts";
 import { type Folder, makeFolder } from "./process.ts";
 import { putRelease } from "./releaseFolder.ts";
 

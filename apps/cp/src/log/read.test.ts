@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
+import { offered, opened, sent } from "../scenes.fixture.ts";
 import { type LogFilter, openReader, type Reader } from "../store/reader.ts";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, sent } from "../testScenes.ts";
 import { namesOf } from "./names.ts";
 import { parseLine } from "./read.ts";
 import { FIRST_OFFSET } from "./segment.ts";

@@ -1,10 +1,10 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
+import { offered, opened, sent } from "../scenes.fixture.ts";
 import { databasePath } from "../store/database.ts";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, sent } from "../testScenes.ts";
 import { backup, restore } from "./backup.ts";
 import { check, isClean } from "./check.ts";
 import { recover } from "./recover.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, sent } from "../testScenes.ts";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
+import { offered, opened, sent } from "../scenes.fixture.ts";
 import { check, isClean, sayChecked } from "./check.ts";
 import { LogBroken, rebuild } from "./rebuild.ts";
 

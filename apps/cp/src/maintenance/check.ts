@@ -11,7 +11,7 @@ import {
 import { type ChainBreak, chainBreaks, foldLog } from "./foldLog.ts";
 
 /** A row of which the fold of the log says something else, or nothing; `stored` and `folded` are its JSON, null where it is not. */
-export interface Difference {
+interface Difference {
   readonly table: DerivedTable;
   readonly key: string;
   readonly stored: string | null;

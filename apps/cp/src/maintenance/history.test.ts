@@ -3,9 +3,9 @@ import type { DispatchOffer } from "@nixwave/protocol";
 import { channelName, hostName } from "@nixwave/testkit";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { DERIVED_TABLE_NAMES } from "../store/schema.ts";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
 import { check, sayChecked } from "./check.ts";
 import { rebuild } from "./rebuild.ts";
 

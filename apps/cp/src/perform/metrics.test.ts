@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Bench, openBench } from "../testBench.ts";
-import { releaseOf, TestAgent } from "../testFleet.ts";
-import { offered, opened, sent } from "../testScenes.ts";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
+import { offered, opened, sent } from "../scenes.fixture.ts";
 import { createMetrics } from "./metrics.ts";
 
 let bench: Bench;

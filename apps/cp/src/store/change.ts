@@ -21,7 +21,7 @@ import type { SegmentRow } from "../log/segment.ts";
  */
 export type DerivedChange = FleetChange | TransitionRecorded | StreamAdvanced | GateMoved;
 
-export interface TransitionRecorded {
+interface TransitionRecorded {
   readonly kind: "TransitionRecorded";
   readonly host: HostName;
   readonly rolloutId: RolloutId;
@@ -41,7 +41,7 @@ export interface StreamAdvanced {
 }
 
 /** The gate began to hold hosts of this rollout, or `since` null: it holds none any more. */
-export interface GateMoved {
+interface GateMoved {
   readonly kind: "GateMoved";
   readonly rolloutId: RolloutId;
   readonly gate: GateName;

@@ -84,19 +84,19 @@ const channelRow = z
         ? null
         : { reason: row.unverified_reason, since: row.unverified_since },
   }));
-export const hostRow = z.object({
+const hostRow = z.object({
   host: hostName,
   last_heard_at: at,
   report: z.string().nullable(),
   foreign_head: sha256Text.nullable(),
 });
-export const journalRow = z.object({ host: hostName, journal_id: journalId, began_at: at });
+const journalRow = z.object({ host: hostName, journal_id: journalId, began_at: at });
 const replayRow = z.object({ channel, since: at });
 const revokedRow = z.object({ host: hostName });
 const headRow = z.object({ first_offset: offset, count: z.int(), hash: sha256Text });
 
 /** All rows of one query, decoded; the message names the query's table. */
-export function decoded<T>(
+function decoded<T>(
   db: Connection,
   table: string,
   query: { readonly schema: z.ZodType<T, unknown>; readonly sql: string },

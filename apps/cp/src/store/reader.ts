@@ -68,7 +68,7 @@ export interface Reader {
   close(): void;
 }
 
-export interface HostPage {
+interface HostPage {
   readonly after: HostName | null;
   readonly limit: number;
 }
@@ -83,7 +83,7 @@ export interface StoredTransition {
   readonly at: Instant;
 }
 
-export interface Quarantine {
+interface Quarantine {
   readonly channel: Channel;
   readonly closure: ClosureHash;
   readonly since: Instant;

@@ -33,7 +33,7 @@ interface RowContext {
 interface Bodied {
   parse(value: unknown): unknown;
 }
-export const body = (schema: Bodied, value: unknown): string => JSON.stringify(schema.parse(value));
+const body = (schema: Bodied, value: unknown): string => JSON.stringify(schema.parse(value));
 
 const nothing = (): void => undefined;
 

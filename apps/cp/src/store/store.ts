@@ -52,7 +52,7 @@ export interface Loaded {
   readonly replayGates: readonly { readonly channel: Channel; readonly since: Instant }[];
 }
 
-export interface LoadedChannel {
+interface LoadedChannel {
   readonly channel: Channel;
   readonly current: RolloutId | null;
   readonly verifiedAt: Instant | null;

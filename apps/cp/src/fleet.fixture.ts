@@ -188,7 +188,7 @@ export class TestAgent {
   }
 }
 
-export const KNOWN_GOOD = closure("known-good");
+const KNOWN_GOOD = closure("known-good");
 
 function seqOf(before: number): Seq {
   const seq = before + 1;

@@ -1,7 +1,7 @@
 import type { Release } from "@nixwave/effects";
 import type { DispatchOffer, Verified } from "@nixwave/protocol";
-import type { Bench } from "./testBench.ts";
-import type { TestAgent } from "./testFleet.ts";
+import type { Bench } from "./bench.fixture.ts";
+import type { TestAgent } from "./fleet.fixture.ts";
 
 /** The agents are heard, then the release is seen: the first wave is dispatched. */
 export async function opened(
