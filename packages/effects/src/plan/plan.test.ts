@@ -264,7 +264,7 @@ describe("over random histories", () => {
     );
   });
 
-  test("I10: explainHost answers for every host, known or not, and agrees with the plan on the gate", () => {
+  test("I10: explainHost answers for every host, known or not, and agrees with the plan on the gate: there is one decision (hazard 17)", () => {
     const names = [...EVERYONE, "nobody"].map(host);
     const agrees = (cp: ControlPlane) => {
       const waiting = planAll(cp.fleet, cp.now).waiting;
