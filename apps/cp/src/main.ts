@@ -2,7 +2,7 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { crashFrom, killSelf } from "./crashPoint.ts";
 import { createProgram } from "./inbound/argv.ts";
 import { createCommands } from "./inbound/commands.ts";
-import type { WorldPorts } from "./inbound/controlPlane.ts";
+import type { WorldPorts } from "./inbound/world.ts";
 import { createLogger } from "./perform/logs.ts";
 import { realClock, realRandom, realTimer } from "./realPorts.ts";
 import { VERSION } from "./version.ts";

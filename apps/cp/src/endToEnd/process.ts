@@ -40,7 +40,7 @@ export interface Served {
   readonly signal: (signal: NodeJS.Signals) => Promise<number | null>;
 }
 
-/** Starts it and reads the address off its first log line. */
+/** Starts it, reads the address off its first log line, and waits until it is ready. */
 export async function serveCp(folder: Folder, ...more: readonly string[]): Promise<Served> {
   const where = ["--data", folder.data, "--releases", folder.releases];
   const child = spawnCp([
@@ -67,6 +67,7 @@ export async function serveCp(folder: Folder, ...more: readonly string[]): Promi
     typeof listening === "object" && listening !== null && "url" in listening
       ? String(listening.url)
       : "";
+  while (!(await fetch(`${url}/readyz`)).ok) await new Promise((resolve) => setImmediate(resolve));
   const ended = once(child, "close");
   return {
     url,

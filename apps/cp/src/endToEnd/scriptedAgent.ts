@@ -43,10 +43,11 @@ const now = (): Instant => instant(Date.now());
 export class ScriptedAgent {
   readonly host: HostName;
   readonly journalId: JournalId;
-  readonly client: Client;
+  client: Client;
   readonly bootId = bootId("boot-1");
   running: ClosureHash | null;
-  #ends = new Map<RolloutId, { readonly seq: Seq | 0; readonly prev: Sha256 | null }>();
+  readonly #lines = new Map<RolloutId, readonly string[]>();
+  readonly #ends = new Map<RolloutId, { readonly seq: Seq | 0; readonly prev: Sha256 | null }>();
 
   constructor(
     url: string,
@@ -59,7 +60,16 @@ export class ScriptedAgent {
     this.host = of.host;
     this.running = of.running;
     this.journalId = journal(of.journal ?? "1");
-    this.client = client(url, nodeFetch, () => ({
+    this.client = this.#clientOf(url);
+  }
+
+  /** The same agent, once the control plane is elsewhere. */
+  moveTo(url: string): void {
+    this.client = this.#clientOf(url);
+  }
+
+  #clientOf(url: string): Client {
+    return client(url, nodeFetch, () => ({
       [HEADER.host]: this.host,
       [HEADER.journal]: this.journalId,
     }));
@@ -95,7 +105,27 @@ export class ScriptedAgent {
     const next = nextSeq(seq);
     const line = encodeLine({ host: this.host, rolloutId, seq: next, prev, event });
     this.#ends.set(rolloutId, { seq: next, prev: sha256(line) });
+    this.#lines.set(rolloutId, [...(this.#lines.get(rolloutId) ?? []), line]);
     return line;
+  }
+
+  /** Heartbeats, and sends again what the answer asks for, until nothing is asked for. */
+  async replay(): Promise<void> {
+    for (;;) {
+      const { replayFrom } = await this.heartbeat();
+      let asked = false;
+      for (const [rolloutId, lines] of this.#lines) {
+        const from = replayFrom[rolloutId];
+        if (from === undefined) continue;
+        asked = true;
+        const body = lines
+          .slice(from - 1)
+          .map((line) => `${line}\n`)
+          .join("");
+        this.#sure(await this.client.call("postEvents", { body }));
+      }
+      if (!asked) return;
+    }
   }
 
   async send(

@@ -16,6 +16,9 @@ export interface Commands {
   ) => Promise<number>;
   readonly check: (flags: DataFlags) => Promise<number>;
   readonly rebuild: (flags: DataFlags) => Promise<number>;
+  readonly backup: (file: string, flags: DataFlags) => Promise<number>;
+  readonly restore: (file: string, flags: DataFlags) => Promise<number>;
+  readonly resumeAfterRestore: (flags: DataFlags & { readonly reason: string }) => Promise<number>;
 }
 
 export interface ProgramPorts {
@@ -42,8 +45,8 @@ any host or operator: --insecure-loopback says that you accept this.
 Lost or damaged:
   nixwave-cp check --data ./data                      does the database follow from its log?
   nixwave-cp rebuild --data ./data                    makes the derived tables anew from the log
-  nixwave-cp restore backup.db --data ./data          and then serve: dispatches wait until agents were heard
-  nixwave-cp init --data ./new && nixwave-cp serve --recover …   when there is no backup at all`;
+  nixwave-cp restore backup.db --data ./data          and then serve: dispatches wait until the hosts were heard
+  nixwave-cp serve --recover --data ./new …           when there is no backup at all`;
 
 const SERVE_HELP = `
 The file of --config has the keys data, releases, listen, insecureLoopback and readyFile, for example
@@ -95,6 +98,18 @@ export function createProgram({ commands, version, exit, ...out }: ProgramPorts)
   withData(program.command("rebuild"))
     .description("make the derived tables anew from the log; the control plane must be stopped")
     .action(async (flags) => exit(await commands.rebuild(flags)));
+  withData(program.command("backup").argument("<file>", "where to write the copy"))
+    .description("copy the database, also while it is served")
+    .action(async (file, flags) => exit(await commands.backup(file, flags)));
+  withData(program.command("restore").argument("<file>", "a copy that backup made"))
+    .description(
+      "put a copy in place; dispatches then wait until the hosts were heard and replayed",
+    )
+    .action(async (file, flags) => exit(await commands.restore(file, flags)));
+  withData(program.command("resume-after-restore"))
+    .description("end that wait early; the control plane must be stopped meanwhile")
+    .requiredOption("--reason <text>", "why; it is in the log beside your name")
+    .action(async (flags) => exit(await commands.resumeAfterRestore(flags)));
   program
     .command("version")
     .description("print the version")

@@ -1,5 +1,6 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import { err, ok, type Result } from "@nixwave/effects";
+import { Registry } from "prom-client";
 import {
   type ConfigFile,
   loadConfigFile,
@@ -7,14 +8,18 @@ import {
   type ServeConfig,
   type ServeFlags,
 } from "../config.ts";
+import { backup, restore } from "../maintenance/backup.ts";
 import { check, isClean, sayChecked } from "../maintenance/check.ts";
 import { init } from "../maintenance/init.ts";
 import { rebuild } from "../maintenance/rebuild.ts";
-import { databasePath, openDatabase, openReadOnly } from "../store/database.ts";
+import { type Connection, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
 import type { Commands, DataFlags } from "./argv.ts";
-import { type ControlPlane, startControlPlane, type WorldPorts } from "./controlPlane.ts";
+import { granted } from "./granted.ts";
+import { openWriter } from "./openWriter.ts";
+import { ParkedPolls } from "./parkedPolls.ts";
 import { lockDataDir } from "./processLock.ts";
-import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
+import { messageOf, preflight, sayConfig, serve } from "./serveCommand.ts";
+import type { WorldPorts } from "./world.ts";
 
 export interface CommandPorts {
   readonly world: () => WorldPorts;
@@ -45,152 +50,121 @@ const dataDir = (flags: DataFlags): Result<string, string> =>
       : ok(dir);
   });
 
-function folderFault(dir: string, mode: number): string | null {
+/** What a maintenance command says when it is done. It throws a sentence where it can't. */
+type Act = (dataDir: string) => Promise<readonly string[]> | readonly string[];
+
+async function withDatabase<T>(
+  db: Connection,
+  act: (db: Connection) => T | Promise<T>,
+): Promise<T> {
   try {
-    if (!statSync(dir).isDirectory()) return "it is no directory";
-    accessSync(dir, mode);
-    return null;
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    return code === "ENOENT" ? "there is none" : `it can't be used (${code})`;
+    return await act(db);
+  } finally {
+    db.close();
   }
 }
 
-/** One sentence about the first thing that is missing and what to do, or null (hazard 99). */
-export function preflight({ dataDir: data, releasesDir }: ServeConfig): string | null {
-  const dataFault = folderFault(data, constants.W_OK);
-  if (dataFault !== null) {
-    return `Data directory ${data}: ${dataFault}. Make the database of a new fleet with nixwave-cp init --data ${data}.`;
-  }
-  const releasesFault = folderFault(releasesDir, constants.R_OK);
-  if (releasesFault !== null) {
-    return `Release directory ${releasesDir}: ${releasesFault}. Make it with mkdir, or write a release there with nixwave release.`;
-  }
-  return null;
+/** Found wrong, and already said on stdout. */
+class FoundWrong extends Error {
+  override readonly name = "FoundWrong";
 }
 
-const messageOf = (cause: unknown): string =>
-  cause instanceof Error ? cause.message : String(cause);
-
-/** Runs until told to stop. */
-async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Promise<number> {
-  const world = ports.world();
-  // Listened for from the start: a signal while it starts is not lost, and stops it once it has.
-  const told = ports.toldToStop();
-  let plane: ControlPlane;
-  try {
-    plane = await startControlPlane(config, world);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : null;
-    const { host, port } = config.listen;
-    ports.writeErr(
-      code === "EADDRINUSE" || code === "EADDRNOTAVAIL"
-        ? `--listen ${host}:${port}: the address can't be had (${code}). Stop what uses it, or choose another with --listen.\n`
-        : `${messageOf(cause)}\n`,
-    );
-    return 1;
-  }
-  if (config.readyFile !== null) writeReadyFile(config.readyFile, plane.url);
-  const why = await told;
-  world.log.log("info", "stopping", { why });
-  if (config.readyFile !== null) removeReadyFile(config.readyFile);
-  await plane.stop();
-  return 0;
+async function checkLines(
+  dataDir: string,
+  say: (line: string) => void,
+): Promise<readonly string[]> {
+  const checked = await withDatabase(openReadOnly(databasePath(dataDir)), check);
+  for (const line of sayChecked(checked)) say(line);
+  if (!isClean(checked)) throw new FoundWrong();
+  return [];
 }
 
-function sayConfig({
-  dataDir: data,
-  releasesDir,
-  listen,
-  recover,
-  readyFile,
-}: ServeConfig): string {
-  return [
-    `data       ${databasePath(data)}`,
-    `releases   ${releasesDir}`,
-    `listen     ${listen.host}:${listen.port}, without TLS`,
-    `recover    ${recover ? "yes: dispatches wait until the hosts were heard and replayed" : "no"}`,
-    `ready file ${readyFile ?? "none"}`,
-    "",
-  ].join("\n");
+/** Through the writer, as everything that changes a fleet; the control plane itself is stopped meanwhile. */
+async function resume(
+  dataDir: string,
+  reason: string,
+  world: WorldPorts,
+): Promise<readonly string[]> {
+  return withDatabase(openDatabase(databasePath(dataDir)), async (db) => {
+    const around = { polls: new ParkedPolls(0), registry: new Registry(), world };
+    const writer = await openWriter(db, around);
+    const by = userInfo().username;
+    const answer = await writer.submit<"ResumeAfterRestore">({
+      kind: "ResumeAfterRestore",
+      by,
+      reason,
+    });
+    await writer.stop();
+    granted(answer);
+    return ["the gate replay is open on all channels; nixwave-cp serve goes on from here"];
+  });
 }
 
 /** The commands over this machine. Each error is one sentence on stderr and exit code 1. */
 export function createCommands(ports: CommandPorts): Commands {
+  const say = (line: string): void => ports.writeOut(`${line}\n`);
   const fail = (sentence: string): number => {
     ports.writeErr(`${sentence}\n`);
     return 1;
   };
-  const say = (...lines: readonly string[]): void => ports.writeOut(`${lines.join("\n")}\n`);
-
-  /** With the data directory to itself where it writes. */
-  const onData = (
-    flags: DataFlags,
-    { locks }: { readonly locks: boolean },
-    act: (dir: string) => number,
-  ): number => {
-    const dir = dataDir(flags);
-    if (!dir.ok) return fail(dir.error);
-    const lock = locks ? lockDataDir(dir.value) : null;
-    if (lock !== null && !lock.ok) return fail(lock.error);
+  const answer = async (dir: string, act: Act): Promise<number> => {
     try {
-      return act(dir.value);
+      for (const line of await act(dir)) say(line);
+      return 0;
     } catch (cause) {
-      return fail(messageOf(cause));
-    } finally {
-      if (lock !== null && lock.ok) lock.value.release();
+      return cause instanceof FoundWrong ? 1 : fail(messageOf(cause));
     }
   };
-
-  return {
-    init: async (flags) =>
-      onData(flags, { locks: false }, (dir) => {
-        say(
-          `made ${init(dir).path}`,
-          `next: nixwave-cp serve --data ${dir} --releases DIR --insecure-loopback`,
-        );
-        return 0;
-      }),
-    serve: async (flags) => {
-      const config = serveConfig(flags);
-      if (!config.ok) return fail(config.error);
-      const fault = preflight(config.value);
-      if (fault !== null) return fail(fault);
-      const lock = lockDataDir(config.value.dataDir);
-      if (!lock.ok) return fail(lock.error);
+  const reads = async (flags: DataFlags, act: Act): Promise<number> => {
+    const dir = dataDir(flags);
+    return dir.ok ? answer(dir.value, act) : fail(dir.error);
+  };
+  /** With the data directory to itself. */
+  const writes = (flags: DataFlags, act: Act): Promise<number> =>
+    reads(flags, async (dir) => {
+      const lock = lockDataDir(dir);
+      if (!lock.ok) throw new Error(lock.error);
       try {
-        return await serveUntilStopped(config.value, ports);
+        return await act(dir);
       } finally {
         lock.value.release();
       }
-    },
-    checkConfig: async (flags) => {
-      const config = serveConfig(flags);
-      if (!config.ok) return fail(config.error);
-      ports.writeOut(sayConfig(config.value));
-      const fault = preflight(config.value);
-      return fault === null ? 0 : fail(fault);
-    },
-    check: async (flags) =>
-      onData(flags, { locks: false }, (dir) => {
-        const db = openReadOnly(databasePath(dir));
-        try {
-          const checked = check(db);
-          say(...sayChecked(checked));
-          return isClean(checked) ? 0 : 1;
-        } finally {
-          db.close();
-        }
+    });
+  const configured = async (flags: Flags, go: (config: ServeConfig) => Promise<string | null>) => {
+    const config = serveConfig(flags);
+    const fault = config.ok ? await go(config.value) : config.error;
+    return fault === null ? 0 : fail(fault);
+  };
+
+  return {
+    init: (flags) =>
+      reads(flags, (dir) => [
+        `made ${init(dir).path}`,
+        `next: nixwave-cp serve --data ${dir} --releases DIR --insecure-loopback`,
+      ]),
+    serve: (flags) => configured(flags, (config) => serve(config, ports)),
+    checkConfig: (flags) =>
+      configured(flags, async (config) => {
+        ports.writeOut(sayConfig(config));
+        return preflight(config);
       }),
-    rebuild: async (flags) =>
-      onData(flags, { locks: true }, (dir) => {
-        const db = openDatabase(databasePath(dir));
-        try {
-          say(`rebuilt the derived tables from ${rebuild(db).lines} lines of the log`);
-          return 0;
-        } finally {
-          db.close();
-        }
+    check: (flags) => reads(flags, (dir) => checkLines(dir, say)),
+    rebuild: (flags) =>
+      writes(flags, (dir) =>
+        withDatabase(openDatabase(databasePath(dir)), (db) => [
+          `rebuilt the derived tables from ${rebuild(db).lines} lines of the log`,
+        ]),
+      ),
+    backup: (file, flags) => reads(flags, (dir) => [`wrote ${backup(dir, file).path}`]),
+    restore: (file, flags) =>
+      reads(flags, (dir) => {
+        const { path, channels } = restore(dir, file, ports.world().clock.now());
+        return [
+          `restored ${path}: dispatches of ${channels} channels wait until their hosts were heard`,
+          "what operators did since the backup is lost, quarantines that they lifted or freezes among it",
+          `next: nixwave-cp serve --data ${dir} --releases DIR --insecure-loopback`,
+        ];
       }),
+    resumeAfterRestore: (flags) => writes(flags, (dir) => resume(dir, flags.reason, ports.world())),
   };
 }

@@ -1,17 +1,14 @@
-import { type FleetState, invariant } from "@nixwave/effects";
 import { releaseSource } from "@nixwave/protocol";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import type { ServeConfig } from "../config.ts";
-import { createWriter, type Writer } from "../loop.ts";
-import { createMetrics } from "../perform/metrics.ts";
-import type { Clock, Crash, Logger, Random, Timer } from "../ports.ts";
+import type { Writer } from "../loop.ts";
 import { createServer } from "../server.ts";
-import { type Connection, databasePath, openDatabase } from "../store/database.ts";
+import { databasePath, openDatabase } from "../store/database.ts";
 import { openReader, type Reader } from "../store/reader.ts";
-import { sqliteStore } from "../store/sqlite.ts";
 import { agentHandlers } from "./agentHandlers.ts";
 import { InFlight } from "./inFlight.ts";
+import { openWriter } from "./openWriter.ts";
 import { operatorActions } from "./operatorActions.ts";
 import { operatorReads } from "./operatorReads.ts";
 import { ParkedPolls } from "./parkedPolls.ts";
@@ -21,15 +18,7 @@ import { ReleaseWatch } from "./release.ts";
 import { fingerprintOf, releaseDirectory } from "./releaseDirectory.ts";
 import { ServedReleases } from "./servedReleases.ts";
 import { UnitLogs } from "./unitLogs.ts";
-
-export interface WorldPorts {
-  readonly clock: Clock;
-  readonly timer: Timer;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly crash: Crash;
-  readonly version: string;
-}
+import type { WorldPorts } from "./world.ts";
 
 /** A control plane that serves. */
 export interface ControlPlane {
@@ -83,29 +72,6 @@ function serverOf(parts: Parts): FastifyInstance {
   };
   const handlers = { agent, operator, public: publicHandlers(() => missing(parts)) };
   return createServer({ ...parts, handlers });
-}
-
-async function openWriter(
-  db: Connection,
-  { polls, registry, world }: { polls: ParkedPolls; registry: Registry; world: WorldPorts },
-): Promise<Writer> {
-  let writer: Writer | null = null;
-  const fleet = (): FleetState => {
-    invariant(writer !== null, "metrics are scraped once the writer is there");
-    return writer.fleet();
-  };
-  const { clock, crash, log, version } = world;
-  const metrics = createMetrics(registry, { fleet, clock, version });
-  polls.onParked((count) => metrics.pollsParked(count));
-  writer = await createWriter({
-    ...world,
-    ticks: () => performance.now(),
-    store: sqliteStore(db, { crash }),
-    metrics,
-    logger: log,
-    notices: { dispatchReady: (host) => polls.wake(host), committed: () => undefined },
-  });
-  return writer;
 }
 
 /** Opens the database, listens, reads the releases. Whoever calls holds the data directory's lock. */

@@ -1,0 +1,105 @@
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { releaseSource } from "@nixwave/protocol";
+import type { ServeConfig } from "../config.ts";
+import { recover } from "../maintenance/recover.ts";
+import { databasePath } from "../store/database.ts";
+import type { CommandPorts } from "./commands.ts";
+import { type ControlPlane, startControlPlane } from "./controlPlane.ts";
+import { lockDataDir } from "./processLock.ts";
+import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
+import { releaseDirectory } from "./releaseDirectory.ts";
+import type { WorldPorts } from "./world.ts";
+
+function folderFault(dir: string, mode: number): string | null {
+  try {
+    if (!statSync(dir).isDirectory()) return "it is no directory";
+    accessSync(dir, mode);
+    return null;
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    return code === "ENOENT" ? "there is none" : `it can't be used (${code})`;
+  }
+}
+
+/** One sentence about the first thing that is missing and what to do, or null (hazard 99). */
+export function preflight({ dataDir, releasesDir, recover: recovers }: ServeConfig): string | null {
+  // A recovery makes the folder and the database that were lost.
+  const dataFault = recovers ? null : folderFault(dataDir, constants.W_OK);
+  if (dataFault !== null) {
+    return `Data directory ${dataDir}: ${dataFault}. Make the database of a new fleet with nixwave-cp init --data ${dataDir}.`;
+  }
+  const releasesFault = folderFault(releasesDir, constants.R_OK);
+  if (releasesFault !== null) {
+    return `Release directory ${releasesDir}: ${releasesFault}. Make it with mkdir, or write a release there with nixwave release.`;
+  }
+  return null;
+}
+
+export const messageOf = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : String(cause);
+
+/** The empty database of a fleet whose control plane was lost, its dispatches held back until the hosts were heard. */
+async function beginRecovery({ dataDir, releasesDir }: ServeConfig, { clock, log }: WorldPorts) {
+  const channels = await releaseSource(releaseDirectory(releasesDir)).channels();
+  if (!channels.ok) throw new Error(`${channels.error.reason}. Mend the release directory.`);
+  const { began } = recover(dataDir, { channels: channels.value, now: clock.now() });
+  if (began) return;
+  log.log("warn", "the database has a log already: a recovery that was begun goes on", { dataDir });
+}
+
+function startFault(cause: unknown, { listen: { host, port } }: ServeConfig): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : null;
+  return code === "EADDRINUSE" || code === "EADDRNOTAVAIL"
+    ? `--listen ${host}:${port}: the address can't be had (${code}). Stop what uses it, or choose another with --listen.`
+    : messageOf(cause);
+}
+
+async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Promise<string | null> {
+  const world = ports.world();
+  // Listened for from the start: a signal while it starts is not lost, and stops it once it has.
+  const told = ports.toldToStop();
+  let plane: ControlPlane;
+  try {
+    if (config.recover) await beginRecovery(config, world);
+    plane = await startControlPlane(config, world);
+  } catch (cause) {
+    return startFault(cause, config);
+  }
+  if (config.readyFile !== null) writeReadyFile(config.readyFile, plane.url);
+  const why = await told;
+  world.log.log("info", "stopping", { why });
+  if (config.readyFile !== null) removeReadyFile(config.readyFile);
+  await plane.stop();
+  return null;
+}
+
+/** Serves until told to stop; null then, or the sentence that says why it did not serve. */
+export async function serve(config: ServeConfig, ports: CommandPorts): Promise<string | null> {
+  const fault = preflight(config);
+  if (fault !== null) return fault;
+  if (config.recover) mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const lock = lockDataDir(config.dataDir);
+  if (!lock.ok) return lock.error;
+  try {
+    return await serveUntilStopped(config, ports);
+  } finally {
+    lock.value.release();
+  }
+}
+
+export function sayConfig({
+  dataDir: data,
+  releasesDir,
+  listen,
+  recover,
+  readyFile,
+}: ServeConfig): string {
+  return [
+    `data       ${databasePath(data)}`,
+    `releases   ${releasesDir}`,
+    `listen     ${listen.host}:${listen.port}, without TLS`,
+    `recover    ${recover ? "yes: dispatches wait until the hosts were heard and replayed" : "no"}`,
+    `ready file ${readyFile ?? "none"}`,
+    "",
+  ].join("\n");
+}
