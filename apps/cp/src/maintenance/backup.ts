@@ -1,16 +1,12 @@
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import type { Instant } from "@nixwave/effects";
-import { DatabaseUnusable, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
+import {
+  DatabaseUnusable,
+  databasePath,
+  openDatabase,
+  openReadOnly,
+  putInPlace,
+} from "../store/database.ts";
 import { loadReleases } from "../store/load.ts";
 import { chainBreaks } from "./foldLog.ts";
 import { closeReplayGates } from "./recover.ts";
@@ -68,17 +64,4 @@ function verify(file: string): void {
   } finally {
     db.close();
   }
-}
-
-/** After a power cut either the old state is there or the whole new file, never a part of it. */
-function putInPlace(partial: string, file: string): void {
-  fsync(partial);
-  renameSync(partial, file);
-  fsync(dirname(file));
-}
-
-function fsync(path: string): void {
-  const handle = openSync(path, "r");
-  fsyncSync(handle);
-  closeSync(handle);
 }

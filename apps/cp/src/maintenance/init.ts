@@ -5,6 +5,6 @@ import { createDatabase, databasePath } from "../store/database.ts";
 export function init(dataDir: string): { readonly path: string } {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = databasePath(dataDir);
-  createDatabase(path).close();
+  createDatabase(path);
   return { path };
 }

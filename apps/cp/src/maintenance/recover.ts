@@ -15,7 +15,11 @@ export function recover(
 ): { readonly path: string; readonly began: boolean } {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = databasePath(dataDir);
-  const db = existsSync(path) ? openDatabase(path) : createDatabase(path);
+  if (!existsSync(path)) {
+    createDatabase(path, (db) => closeReplayGates(db, channels, now));
+    return { path, began: true };
+  }
+  const db = openDatabase(path);
   try {
     const began = loadHead(db).last === null;
     if (began) closeReplayGates(db, channels, now);

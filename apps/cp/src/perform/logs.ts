@@ -1,12 +1,16 @@
-import { type DestinationStream, pino } from "pino";
+import { pino } from "pino";
 import type { Logger } from "../ports.ts";
 
-/** One JSON line per change, on stderr unless told otherwise: stdout belongs to commands. */
-export function createLogger(destination?: DestinationStream): Logger {
-  const log = pino(
-    { base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    destination ?? pino.destination(2),
-  );
+const STDERR = 2;
+
+/**
+ * One JSON line per change, on stderr unless told otherwise: stdout belongs to commands. A line that can't be written is lost, and
+ * nothing else: the disk that is full may be the one that stderr goes to.
+ */
+export function createLogger(descriptor: number = STDERR): Logger {
+  const out = pino.destination({ dest: descriptor, sync: true });
+  out.on("error", () => undefined);
+  const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, out);
   return {
     log(level, message, fields) {
       log[level](fields, message);

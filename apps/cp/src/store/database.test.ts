@@ -52,10 +52,22 @@ test("a file that is not ours is refused with its name", () => {
 
 test("the next version's database can be opened, one after that is refused", () => {
   const path = join(dir, "cp.db");
-  const db = createDatabase(path);
+  createDatabase(path);
+  const db = openDatabase(path);
   db.pragma(`user_version = ${SCHEMA_VERSION + 1}`);
   openDatabase(path).close();
   db.pragma(`user_version = ${SCHEMA_VERSION + 2}`);
   db.close();
   expect(() => openDatabase(path)).toThrow(/schema version .* start the newer nixwave-cp/);
+});
+
+test("a database that could not be made whole is not there at all", () => {
+  const path = databasePath(dir);
+  const fails = () => {
+    throw new Error("no space left");
+  };
+  expect(() => createDatabase(path, fails)).toThrow(/no space left/);
+  expect(existsSync(path)).toBe(false);
+  createDatabase(path);
+  expect(existsSync(`${path}.partial`)).toBe(false);
 });

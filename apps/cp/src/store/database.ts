@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from "./schema.ts";
@@ -17,15 +25,42 @@ const COPIES_KEPT = 2;
 
 export const databasePath = (dataDir: string): string => join(dataDir, "cp.db");
 
-/** Makes the database of a new fleet; refuses to touch what is there. */
-export function createDatabase(path: string): Connection {
+/**
+ * Makes the database of a new fleet; refuses to touch what is there. It gets its name only when it is whole, `prepare` included:
+ * a kill in between leaves no half-made database behind that looks like one.
+ */
+export function createDatabase(
+  path: string,
+  prepare: (db: Connection) => void = () => undefined,
+): void {
   if (existsSync(path))
     throw new DatabaseUnusable(`${path} is there already: it was left as it is.`);
-  const db = new Database(path);
-  settle(db);
-  db.pragma(`application_id = ${APPLICATION_ID}`);
-  migrate(db, path);
-  return db;
+  const partial = `${path}.partial`;
+  rmSync(partial, { force: true });
+  const db = new Database(partial);
+  try {
+    // Not in WAL mode yet: one file is renamed, and it is all there is.
+    db.pragma("synchronous = FULL");
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    migrate(db, partial);
+    prepare(db);
+  } finally {
+    db.close();
+  }
+  putInPlace(partial, path);
+}
+
+/** After a power cut either the old state is there or the whole new file, never a part of it. */
+export function putInPlace(partial: string, path: string): void {
+  fsync(partial);
+  renameSync(partial, path);
+  fsync(dirname(path));
+}
+
+function fsync(path: string): void {
+  const handle = openSync(path, "r");
+  fsyncSync(handle);
+  closeSync(handle);
 }
 
 /** Opens the writer's connection, after the migrations that this version brings. Never makes a database. */
