@@ -42,7 +42,7 @@ const OPEN_AGAIN_MS = 5000;
 /** Runs the agent until it is told to stop. Rejects on our bug, or where it must not run at all. */
 export async function runAgent(options: RunOptions): Promise<void> {
   const { config, agentVersion, env, stopping } = options;
-  const logs = jsonLogs({ host: config.host }, () => systemClock.wallMs());
+  const logs = jsonLogs(() => systemClock.wallMs());
   const ports: Ports = {
     clock: systemClock,
     timer: systemTimer,
@@ -55,6 +55,17 @@ export async function runAgent(options: RunOptions): Promise<void> {
   };
   const journal = await openJournal(config.stateDir, logs, stopping);
   if (journal === null) return;
+  logs.write({
+    kind: "EmitLog",
+    level: "info",
+    target: "agent",
+    message: "the agent runs",
+    fields: [
+      ["host", config.host],
+      ["channel", config.channel],
+      ["journal", journal.facts().journalId],
+    ],
+  });
   const metrics = new Metrics(() => {
     const { rows, bytes } = journal.outbox.size();
     return { outboxRows: rows, outboxBytes: bytes };

@@ -1,5 +1,5 @@
 import type { EmitLog } from "@nixwave/effects";
-import { pino } from "pino";
+import { pino, stdTimeFunctions } from "pino";
 
 export interface Logs {
   write(line: EmitLog): void;
@@ -10,8 +10,12 @@ export interface Logs {
 /** A cause that repeats itself is said again after so long only. */
 const REPEAT_EVERY_MS = 10 * 60 * 1000;
 
-export function jsonLogs(bindings: Readonly<Record<string, string>>, now: () => number): Logs {
-  const logger = pino({ base: { ...bindings }, level: process.env["NIXWAVE_LOG"] ?? "info" });
+export function jsonLogs(now: () => number): Logs {
+  const logger = pino({
+    base: null,
+    level: process.env["NIXWAVE_LOG"] ?? "info",
+    timestamp: stdTimeFunctions.isoTime,
+  });
   const said = new Map<string, number>();
   return {
     write: ({ level, target, message, fields }) => {
