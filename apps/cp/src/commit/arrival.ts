@@ -29,7 +29,13 @@ export function arrive(
 }
 
 function begin(draft: Draft, host: HostName): KnownHost {
-  const known: KnownHost = { journals: [], lastHeardAt: null, report: null, foreignHead: null };
+  const known: KnownHost = {
+    journals: [],
+    lastHeardAt: null,
+    report: null,
+    foreignHead: null,
+    logAsked: null,
+  };
   draft.memory.hosts.set(host, known);
   return known;
 }

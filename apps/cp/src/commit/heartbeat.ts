@@ -1,4 +1,11 @@
-import { type HostName, type JournalId, nextSeq, type RolloutId, type Seq } from "@nixwave/effects";
+import {
+  type HostName,
+  type HostRollout,
+  type JournalId,
+  nextSeq,
+  type RolloutId,
+  type Seq,
+} from "@nixwave/effects";
 import type { LogHead } from "@nixwave/protocol";
 import type { Heard, Heartbeat, Refused } from "../command.ts";
 import type { KnownHost } from "../store/memory.ts";
@@ -11,6 +18,8 @@ import { takes } from "./takes.ts";
 const INTERVAL_SECS = 60;
 /** While its streams are being replayed, so that the gate `replay` opens soon after the last line. */
 const REPLAY_INTERVAL_SECS = 5;
+
+const LOG_ASKS_MAX = 3;
 
 /** What the store says of a reported log head: `ours`, or one that our log has not or has otherwise. */
 export type HeadVerdict = "ours" | "foreign";
@@ -37,7 +46,7 @@ export function decideHeartbeat(
     intervalSecs: replayed ? INTERVAL_SECS : REPLAY_INTERVAL_SECS,
     replayFrom,
     logHead: shownHead(draft),
-    want: [],
+    want: wantsUnitLog(draft, host, arrived) ? ["unit-log"] : [],
   };
 }
 
@@ -57,6 +66,24 @@ function missing(
     if (end.lastSeq < lastSeq) replayFrom[rolloutId] = nextSeq(end.lastSeq);
   }
   return replayFrom;
+}
+
+/**
+ * After a failure the output of the unit is what a person reads first. It is asked for with a few heartbeats, because a log that was
+ * lost on its way is missed by nobody here; whether it came is not known to the writer.
+ */
+function wantsUnitLog({ memory }: Draft, host: HostName, known: KnownHost): boolean {
+  const newest = memory.fleet
+    .recordsOf(host)
+    .reduce<HostRollout | null>(
+      (last, each) => (last === null || each.dispatchedAt >= last.dispatchedAt ? each : last),
+      null,
+    );
+  if (newest?.kind !== "Failed" && newest?.kind !== "Reverted") return false;
+  const failure = `${newest.rolloutId} ${newest.attempt} ${newest.kind}`;
+  const times = known.logAsked?.failure === failure ? known.logAsked.times : 0;
+  known.logAsked = { failure, times: times + 1 };
+  return times < LOG_ASKS_MAX;
 }
 
 function shownHead({ memory }: Draft): LogHead | null {

@@ -24,6 +24,8 @@ export interface KnownHost {
   lastHeardAt: Instant | null;
   report: HostReport | null;
   foreignHead: Sha256 | null;
+  /** The failure of which the unit's output was asked for, and how often. */
+  logAsked: { readonly failure: string; readonly times: number } | null;
 }
 
 /**
@@ -150,6 +152,7 @@ function loadHost(memory: Memory, loaded: LoadedHost): void {
     lastHeardAt,
     report,
     foreignHead,
+    logAsked: null,
   });
   for (const { journalId, beganAt } of journals)
     memory.fleet.apply({ kind: "HostHeard", host, journalId, at: beganAt, report: null });
