@@ -222,3 +222,30 @@ test("a newer dispatch ends the older record, and its events are refused from th
     streams: { [offer.rolloutId]: { refused: [{ seq: 4, code: "superseded" }] } },
   });
 });
+
+test("a rejected dispatch is offered again after a while, as the same attempt, and may be acknowledged then", async () => {
+  const { rolloutId, attempt, dispatchedAt, soakDueAt } = offer;
+  const reject = agent.write(rolloutId, {
+    kind: "DispatchReject",
+    attempt,
+    dispatchedAt,
+    soakDueAt,
+    reason: "held by an operator",
+    retryable: true,
+    rejectedAt: bench.time.now,
+  });
+  await sent(bench, agent, [reject]);
+  expect(bench.writer.fleet().dispatch(rolloutId, agent.host)?.state).toBe("rejected");
+  expect((await bench.ask<"TakeDispatch">(agent.poll())).kind).toBe("none");
+  await bench.pass(61);
+  const again = await offered(bench, agent);
+  expect(again.attempt).toBe(attempt);
+  await sent(bench, agent, agent.goodRun(again, bench.time.now));
+  expect(record()).toMatchObject({ kind: "Converged", lastSeq: 7 });
+});
+
+test("after a restart events are taken before any release was looked at again (hazard 78)", async () => {
+  await bench.reopen();
+  await sent(bench, agent, agent.goodRun(offer, bench.time.now));
+  expect(record()?.kind).toBe("Converged");
+});

@@ -20,10 +20,12 @@ async function heartbeat() {
   return heard;
 }
 
-test("a heartbeat touches no record, and none is committed of its own", async () => {
+test("a heartbeat touches no record and mints no number; none is committed of its own (hazard 2)", async () => {
   const commits = bench.commits;
+  const records = bench.writer.fleet().recordsOf(agent.host);
   expect(await heartbeat()).toMatchObject({ intervalSecs: 60, replayFrom: {}, want: [] });
   expect(bench.commits).toBe(commits);
+  expect(bench.writer.fleet().recordsOf(agent.host)).toEqual(records);
 });
 
 test("streams of which the agent has more are asked for from the first missing number, and soon again", async () => {

@@ -102,3 +102,32 @@ test("views read records, transitions, dispatches and hosts over a connection of
   expect(reader.rollouts({ state: "Completed" })).toHaveLength(1);
   expect(reader.rollouts({ state: "Failed" })).toEqual([]);
 });
+
+test("a view sees a commit whole or not at all (hazard 69)", async () => {
+  const seen: string[] = [];
+  const look = (point: string) => {
+    const [lines, rows] = [
+      reader.events({ kind: "ReleaseRefused" }, { from: FIRST_OFFSET, limit: 10 }).lines.length,
+      reader.freezes().length,
+    ];
+    seen.push(`${point} ${lines} ${rows}`);
+  };
+  bench.crash = {
+    point(name) {
+      if (name.endsWith("-commit")) look(name);
+    },
+  };
+  const { channel } = (await releaseOf({ waves: [["web-1"]], version: "new" })).value;
+  const who = { by: "ops", reason: "a test" };
+  await Promise.all([
+    bench.ask<"ReleaseUnreadable">({
+      kind: "ReleaseUnreadable",
+      channel,
+      code: "missing",
+      reason: "gone",
+    }),
+    bench.ask<"Freeze">({ kind: "Freeze", ...who, scope: { kind: "all" }, until: null }),
+  ]);
+  bench.crash = NO_CRASH;
+  expect(seen).toEqual(["before-commit 0 0", "inside-commit 0 0", "after-commit 1 1"]);
+});
