@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
+import { NO_CRASH } from "../crashPoint.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { offered, opened, sent } from "../scenes.fixture.ts";
 import { type LogFilter, openReader, type Reader } from "../store/reader.ts";
