@@ -85,7 +85,10 @@ export async function startControlPlane(
   const polls = new ParkedPolls(PARKED_MAX);
   const registry = new Registry();
   const writer = await openWriter(db, { polls, registry, world });
-  const releases = new ServedReleases(config.releasesDir);
+  const releases = new ServedReleases(
+    config.releasesDir,
+    (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
+  );
   const watch = new ReleaseWatch(
     {
       ...world,
@@ -93,7 +96,6 @@ export async function startControlPlane(
       fingerprint: () => fingerprintOf(config.releasesDir),
       submit: writer.submit,
       known: () => writer.fleet().channels(),
-      served: releases,
     },
     config,
   );

@@ -2,7 +2,6 @@ import { addSecs, type Channel, type ChannelRef } from "@nixwave/effects";
 import type { ReleaseSource } from "@nixwave/protocol";
 import type { SeenRelease, Submit } from "../command.ts";
 import type { Clock, Logger, Timer } from "../ports.ts";
-import type { ServedReleases } from "./servedReleases.ts";
 
 export interface ReleasePorts {
   readonly source: ReleaseSource;
@@ -11,7 +10,6 @@ export interface ReleasePorts {
   readonly submit: Submit;
   /** Channels that have a release already: one whose folder goes away has become unreadable, not unknown. */
   readonly known: () => readonly Channel[];
-  readonly served: ServedReleases;
   readonly clock: Clock;
   readonly timer: Timer;
   readonly log: Logger;
@@ -108,7 +106,7 @@ export class ReleaseWatch {
   }
 
   async #read(): Promise<"clean" | "unreadable" | "not-stored"> {
-    const { source, submit, served, log } = this.#ports;
+    const { source, submit, log } = this.#ports;
     const channels = await source.channels();
     if (!channels.ok) {
       this.#complain(`${channels.error.reason}. Mend the release directory.`);
@@ -125,12 +123,8 @@ export class ReleaseWatch {
       const answer = await submit<"ReleasesSeen">({ kind: "ReleasesSeen", releases: seen });
       if (answer.kind === "not-now") return "not-stored";
       for (const { sentence } of answer.refused) log.log("warn", sentence, {});
-      const refused = new Set(answer.refused.map(({ rolloutId }) => rolloutId));
       for (const { release, current } of seen) {
-        if (!current) continue;
-        // What was refused is not what the channel runs: agents go on reading the one before it.
-        if (!refused.has(release.value.rolloutId)) served.publish(release.value);
-        this.#submitted.set(release.value.channel, release.value.ref);
+        if (current) this.#submitted.set(release.value.channel, release.value.ref);
       }
     }
     if (this.#submitted.size > 0 || result === "clean") this.#problem = null;

@@ -7,31 +7,28 @@ import type { Channel, ChannelRef } from "@nixwave/effects";
 const CACHED_MAX = 1200;
 
 /**
- * The release files that agents may fetch. current.json says what was verified, never what lies in the directory;
- * every other file is named by the hash of its bytes, and is served only if they still have it. What was read once comes
- * from memory, so that a fleet which asks for one bucket reads the disk once.
+ * The release files that agents may fetch. current.json names what the channel is to run, which was verified, whatever
+ * lies in the directory; every other file is named by the hash of its bytes, and is served only if they still have it.
+ * What was read once comes from memory, so that a fleet which asks for one bucket reads the disk once.
  */
 export class ServedReleases {
   readonly #dir: string;
-  readonly #current = new Map<Channel, Buffer>();
+  readonly #currentRef: (channel: Channel) => ChannelRef | null;
   readonly #files = new Map<string, Buffer>();
 
-  constructor(dir: string) {
+  constructor(dir: string, currentRef: (channel: Channel) => ChannelRef | null) {
     this.#dir = dir;
-  }
-
-  /** The verified release that the channel's current.json names from now on. */
-  publish({ channel, ref }: { readonly channel: Channel; readonly ref: ChannelRef }): void {
-    this.#current.set(channel, Buffer.from(`${JSON.stringify({ channel, ref })}\n`));
+    this.#currentRef = currentRef;
   }
 
   current(channel: Channel): Buffer | null {
-    return this.#current.get(channel) ?? null;
+    const ref = this.#currentRef(channel);
+    return ref === null ? null : Buffer.from(`${JSON.stringify({ channel, ref })}\n`);
   }
 
   /** `name` is `<ref>.json` or `<sha256>.json`, checked by the route's schema. Null where there is no such file. */
   async file(channel: Channel, name: string): Promise<Buffer | null> {
-    if (!this.#current.has(channel)) return null;
+    if (this.#currentRef(channel) === null) return null;
     const path = join(this.#dir, channel, name);
     const cached = this.#files.get(path);
     if (cached !== undefined) return cached;
