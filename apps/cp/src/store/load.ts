@@ -133,8 +133,8 @@ function readAll(db: Connection): Loaded {
       schema: bodyOf(schema),
       sql: `SELECT body FROM ${table} ORDER BY ${order}`,
     });
-  const rows = <T>(table: string, schema: z.ZodType<T, unknown>) =>
-    decoded(db, table, { schema, sql: `SELECT * FROM ${table}` });
+  const rows = <T>(table: string, schema: z.ZodType<T, unknown>, order = "1, 2") =>
+    decoded(db, table, { schema, sql: `SELECT * FROM ${table} ORDER BY ${order}` });
   return {
     head: loadHead(db),
     releases: loadReleases(db),
@@ -143,12 +143,12 @@ function readAll(db: Connection): Loaded {
     marks: bodies("rollout_hosts", storedHostMarks, "rollout_id, host"),
     records: bodies("host_rollouts", storedHostRollout, "dispatched_at, rollout_id, host"),
     dispatches: bodies("dispatches", storedDispatch, "offset, host"),
-    quarantines: rows("quarantines", quarantineRow),
+    quarantines: rows("quarantines", quarantineRow, "offset"),
     freezes: bodies("freezes", storedFreeze, "offset"),
     streams: rows("streams", streamRow),
     gates: rows("gates", gateRow),
     hosts: loadHosts(db),
-    revoked: rows("revocations", revokedRow).map((row) => row.host),
+    revoked: rows("revocations", revokedRow, "host").map((row) => row.host),
     replayGates: rows("replay_gates", replayRow),
   };
 }
