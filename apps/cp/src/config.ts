@@ -28,7 +28,7 @@ const flag = z.boolean({ error: "expected true or false" });
 const listenText = z.string({ error: `expected an address such as "${DEFAULT_LISTEN}"` });
 
 /** The config file: every flag of `serve` by its camelCase name, nothing else. Relative paths start at the file's folder. */
-export const configFileSchema = z
+const configFileSchema = z
   .strictObject({
     data: filePath.optional(),
     releases: filePath.optional(),

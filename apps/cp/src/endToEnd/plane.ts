@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import type { Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { TestTime } from "../bench.fixture.ts";
-import { NO_CRASH } from "../crashPoint.ts";
 import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
 import { init } from "../maintenance/init.ts";
 import type { LogFields } from "../ports.ts";
@@ -14,6 +13,8 @@ export interface TestPlane {
   readonly plane: ControlPlane;
   readonly time: TestTime;
   readonly folder: Folder;
+  /** Makes every commit fail while it is set, as a full disk does. */
+  readonly disk: { full: boolean };
   readonly logged: { readonly message: string; readonly fields: LogFields }[];
   /** Puts a release into the directory and has it read. */
   readonly release: (declaration: unknown, note: string) => Promise<Release>;
@@ -23,6 +24,7 @@ export interface TestPlane {
 export async function openPlane(): Promise<TestPlane> {
   const folder = makeFolder();
   const time = new TestTime();
+  const disk = { full: false };
   const logged: { readonly message: string; readonly fields: LogFields }[] = [];
   init(folder.data);
   const plane = await startControlPlane(
@@ -37,7 +39,11 @@ export async function openPlane(): Promise<TestPlane> {
       clock: { now: () => time.now },
       timer: time.timer,
       random: { bytes: (count) => randomBytes(count) },
-      crash: NO_CRASH,
+      crash: {
+        point: (name) => {
+          if (name === "inside-commit" && disk.full) throw new Error("database or disk is full");
+        },
+      },
       log: { log: (_level, message, fields) => void logged.push({ message, fields }) },
       version: "0.0.0",
     },
@@ -46,6 +52,7 @@ export async function openPlane(): Promise<TestPlane> {
     plane,
     time,
     folder,
+    disk,
     logged,
     release: async (declaration, note) => {
       time.pass(1);

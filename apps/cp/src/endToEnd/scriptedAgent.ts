@@ -25,7 +25,7 @@ import {
 import { bootId, journal, probeName } from "@nixwave/testkit";
 
 /** Node's fetch behind the client's port. */
-export const nodeFetch: FetchPort = async ({ url, method, headers, body, signal }) => {
+const nodeFetch: FetchPort = async ({ url, method, headers, body, signal }) => {
   const answer = await fetch(url, { method, headers, body, signal });
   return {
     status: answer.status,

@@ -138,6 +138,16 @@ it("check-config says what serve would do, and what is missing", async () => {
   expect(await run("check-config", "--config", config)).toMatchObject({ code: 0, stderr: "" });
 });
 
+it("a ready file that can't be written stops what was started, in one sentence", async () => {
+  await run("init", "--data", folder.data);
+  const ended = await run("serve", ...loopback(), "--ready-file", join(folder.root, "no", "ready"));
+  expect(ended.stderr.trimEnd()).toMatch(
+    /^--ready-file .*: it can't be written .*Name another file\.$/,
+  );
+  expect(ended.code).toBe(1);
+  expect(await run("rebuild", "--data", folder.data)).toMatchObject({ code: 0, stderr: "" });
+});
+
 describe("one process per database", () => {
   it("a second serve and a rebuild are refused, reads are not", async () => {
     await run("init", "--data", folder.data);

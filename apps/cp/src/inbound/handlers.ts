@@ -26,7 +26,7 @@ export type Handler<N extends RouteName, A extends Audience> = (
   caller: CallerOf<A>,
 ) => RouteAnswerOf<N> | Promise<RouteAnswerOf<N>>;
 
-export type HandlersOf<N extends RouteName, A extends Audience> = {
+type HandlersOf<N extends RouteName, A extends Audience> = {
   readonly [K in N]: Handler<K, A>;
 };
 

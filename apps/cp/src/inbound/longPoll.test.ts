@@ -114,6 +114,19 @@ it("parks, is woken, takes", async () => {
   expect(time.pending).toEqual([]);
 });
 
+it("does not miss a dispatch that is committed while the writer answers", async () => {
+  const time = new ManualTime();
+  const polls = new ParkedPolls(1);
+  const answers: Taken[] = [none, { kind: "offer", offer }];
+  const answer = async (): Promise<Taken> => {
+    polls.wake(web1);
+    return answers.shift() ?? none;
+  };
+  const ports = { take: answer, polls, clock: time.clock, timer: time.timer };
+  const { signal } = new AbortController();
+  expect(await longPoll(ports, { take, waitSecs: 60, gone: signal })).toEqual(offer);
+});
+
 it("answers nothing after its wait, having asked twice", async () => {
   const { poll, time, asked, polls } = rig([]);
   const answer = poll(60);

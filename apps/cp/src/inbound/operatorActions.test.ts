@@ -205,3 +205,28 @@ it("hazard 73: a host in no release is shown with what it runs, and what it neve
   const nobody = sure(await ops.call("getWhy", { params: { host: hostName("nobody") } }));
   expect(nobody.row).toMatchObject({ currentClosure: null, lastHeardAt: null, wave: null });
 });
+
+it("on a full disk nothing is half done: 503 with when to come back, not ready, and on by itself after", async () => {
+  const { rolloutId } = await open();
+  test.disk.full = true;
+  const call = { params: { rolloutId }, body: { reason: "lunch", until: null } };
+  const refused = await ops.call("pauseRollout", call);
+  expect(refused).toMatchObject({ ok: false, error: { status: 503, code: "not-stored" } });
+  expect(
+    refused.ok || ("retryAfterSecs" in refused.error && refused.error.retryAfterSecs),
+  ).toBeGreaterThan(0);
+  expect(await ops.call("getReady", {})).toMatchObject({
+    ok: false,
+    error: {
+      code: "not-ready",
+      detail: expect.stringMatching(/^The database can't be written: free space/),
+    },
+  });
+  // Reads go on, from what was committed.
+  expect(sure(await ops.call("getStatus", {})).channels[0]?.rollout?.pause).toBeNull();
+  test.disk.full = false;
+  test.time.pass(60);
+  expect(sure(await ops.call("pauseRollout", call)).pause).toMatchObject({ reason: "lunch" });
+  expect(await ops.call("getReady", {})).toMatchObject({ ok: true });
+  expect(await actions()).toEqual([["OperatorPaused", "ops-2", "lunch"]]);
+});

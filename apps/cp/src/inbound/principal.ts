@@ -5,7 +5,7 @@ import { isLoopback } from "../config.ts";
 import { ProblemError } from "./problemError.ts";
 
 /** Who makes a request; every handler gets one, and none takes a name from a body. */
-export type Principal =
+type Principal =
   | { readonly kind: "host"; readonly name: HostName; readonly role: null }
   | { readonly kind: "operator"; readonly name: string; readonly role: Role };
 
@@ -23,7 +23,7 @@ export interface PublicCaller {
 }
 
 /** Stands for the operator's token on the loopback; there every operator is an admin. */
-export const OPERATOR_HEADER = "nixwave-operator";
+const OPERATOR_HEADER = "nixwave-operator";
 const OPERATOR_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$/;
 
 const HOST_IN_URL = /^(?:\[(?<six>[^\]]+)\]|(?<four>[^:]+))(?::\d+)?$/;
@@ -53,7 +53,7 @@ export function refuseOtherProtocols(headers: IncomingHttpHeaders): void {
 }
 
 /** Null where nobody is named. A name that is none, or two names, is refused rather than passed over. */
-export function principalOf(headers: IncomingHttpHeaders): Principal | null {
+function principalOf(headers: IncomingHttpHeaders): Principal | null {
   const host = headers[HEADER.host];
   const operator = headers[OPERATOR_HEADER];
   if (host !== undefined && operator !== undefined) {

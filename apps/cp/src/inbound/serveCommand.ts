@@ -65,12 +65,17 @@ async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Prom
   } catch (cause) {
     return startFault(cause, config);
   }
-  if (config.readyFile !== null) writeReadyFile(config.readyFile, plane.url);
-  const why = await told;
-  world.log.log("info", "stopping", { why });
-  if (config.readyFile !== null) removeReadyFile(config.readyFile);
-  await plane.stop();
-  return null;
+  const { readyFile } = config;
+  try {
+    if (readyFile !== null) writeReadyFile(readyFile, plane.url);
+    world.log.log("info", "stopping", { why: await told });
+    return null;
+  } catch (cause) {
+    return `--ready-file ${readyFile}: it can't be written (${messageOf(cause)}). Name another file.`;
+  } finally {
+    if (readyFile !== null) removeReadyFile(readyFile);
+    await plane.stop();
+  }
 }
 
 /** Serves until told to stop; null then, or the sentence that says why it did not serve. */

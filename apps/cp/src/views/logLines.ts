@@ -3,13 +3,7 @@ import { type EventsPage, type LogLine, storedLogLine } from "@nixwave/protocol"
 import type { LogFilter, Reader } from "../store/reader.ts";
 
 /** A stored line as it was committed; one that can't be read is our bug or a damaged database, never passed over. */
-export function readLine({
-  offset,
-  line,
-}: {
-  readonly offset: Offset;
-  readonly line: string;
-}): LogLine {
+function readLine({ offset, line }: { readonly offset: Offset; readonly line: string }): LogLine {
   const read = storedLogLine.safeParse(JSON.parse(line));
   invariant(read.success, `the log's line at ${offset} is one of ours; nixwave-cp check says more`);
   return read.data;
@@ -24,7 +18,7 @@ function first(): Offset {
 }
 
 /** The position after this one; null stands for the start of the log. */
-export function offsetAfter(after: Offset | null): Offset {
+function offsetAfter(after: Offset | null): Offset {
   if (after === null) return FIRST;
   const next = after + 1;
   invariant(isOffset(next), `${after} has a position after it`);
