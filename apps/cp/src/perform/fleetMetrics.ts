@@ -109,10 +109,7 @@ function waitingByGate(fleet: Fleet): ReadonlyMap<string, number> {
 
 function drifted(fleet: Fleet): number {
   let count = 0;
-  for (const { host, record } of newestRecords(fleet)) {
-    const running = fleet.host(host)?.report?.currentClosure ?? null;
-    if (record?.kind === "Converged" && running !== null && running !== record.currentClosure)
-      count += 1;
-  }
+  for (const { host, record } of newestRecords(fleet))
+    if (record !== null && fleet.hasDrifted(record.rolloutId, host)) count += 1;
   return count;
 }

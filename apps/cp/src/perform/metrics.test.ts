@@ -1,3 +1,4 @@
+import { closure } from "@nixwave/testkit";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
@@ -70,4 +71,18 @@ test("no label is ever a host's name", async () => {
   await opened(bench, [agent], await releaseOf({ waves: [["web-1"]], version: "new" }));
   await sent(bench, agent, agent.badRun(await offered(bench, agent), bench.time.now));
   expect(await registry.metrics()).not.toContain("web-1");
+});
+
+test("a host has drifted once a heartbeat that knows of its convergence says so", async () => {
+  const agent = new TestAgent("web-1");
+  await opened(bench, [agent], await releaseOf({ waves: [["web-1"]], version: "new" }));
+  const offer = await offered(bench, agent);
+  const said = agent.heartbeat();
+  const runsOther = { currentClosure: closure("other") };
+  await bench.writer.submit<"Heartbeat">({ ...said, report: { ...said.report, ...runsOther } });
+  await sent(bench, agent, agent.goodRun(offer, bench.time.now));
+  expect(await scraped("nixwave_hosts_drifted")).toEqual(["nixwave_hosts_drifted 0"]);
+  const later = agent.heartbeat();
+  await bench.writer.submit<"Heartbeat">({ ...later, report: { ...later.report, ...runsOther } });
+  expect(await scraped("nixwave_hosts_drifted")).toEqual(["nixwave_hosts_drifted 1"]);
 });

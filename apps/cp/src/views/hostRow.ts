@@ -58,7 +58,7 @@ export function hostRow(
     wave: entry?.wave ?? null,
     shown,
     explanation,
-    currentClosure: sight?.report?.currentClosure ?? null,
+    currentClosure: fleet.runningClosure(host),
     targetClosure: entry?.closure ?? null,
     lastHeardAt: sight?.lastHeardAt ?? null,
   };

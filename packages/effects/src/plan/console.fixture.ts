@@ -91,10 +91,12 @@ export class Console {
       case "heard": {
         const leaving = options.get("leaving");
         const id = options.get("journal");
+        const runs = options.get("runs");
         for (const name of first.split(","))
           cp.heard(host(name), {
             ...(leaving === "off" || leaving === "sleep" ? { leaving } : {}),
             ...(id === undefined ? {} : { journalId: journal(id) }),
+            ...(runs === undefined ? {} : { runs: closure(runs) }),
           });
         return null;
       }

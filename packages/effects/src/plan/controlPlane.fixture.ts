@@ -104,7 +104,10 @@ export class ControlPlane {
     return null;
   }
 
-  heard(name: HostName, said: { leaving?: Leaving | null; journalId?: JournalId } = {}): void {
+  heard(
+    name: HostName,
+    said: { leaving?: Leaving | null; journalId?: JournalId; runs?: ClosureHash } = {},
+  ): void {
     const known = this.fleet.host(name);
     const journalId = said.journalId ?? known?.journalId ?? journal("a");
     if (known?.journalId !== null && known?.journalId !== journalId)
@@ -114,7 +117,10 @@ export class ControlPlane {
       host: name,
       journalId,
       at: this.now,
-      report: this.#report(name, journalId, said.leaving ?? null),
+      report: {
+        ...this.#report(name, journalId, said.leaving ?? null),
+        currentClosure: said.runs ?? null,
+      },
     });
   }
 

@@ -5,6 +5,7 @@ import { earliest, type Instant } from "../time.ts";
 import { CLEARS } from "./clears.ts";
 import { skipReason } from "./decide.ts";
 import { isOpen } from "./dispatch.ts";
+import { hasDrifted, lastKnown, runningOn } from "./drift.ts";
 import type { Answer, Explanation } from "./explanation.ts";
 import type { FleetState } from "./fleet.ts";
 import { type Blocked, firstBlock } from "./gates.ts";
@@ -46,8 +47,8 @@ const exactly = (at: Instant): Since => ({ at, atLeast: false });
 function unlisted(entry: HostEntry | null, { index }: Look): Said {
   const isAnyReleased = [...index.channels.values()].some(({ current }) => current !== null);
   if (!isAnyReleased) return said({ kind: "no-release", channel: null });
-  const runningClosure = entry?.report?.currentClosure ?? null;
-  return said({ kind: "unlisted", runningClosure, lastHeardAt: entry?.lastHeardAt ?? null });
+  const lastHeardAt = entry?.lastHeardAt ?? null;
+  return said({ kind: "unlisted", runningClosure: lastKnown(entry, index.readyAt), lastHeardAt });
 }
 
 /** Listed by a current release that is no rollout yet: for want of verification, or until the next plan. */
@@ -185,8 +186,9 @@ function ofRecord(member: Member, record: HostRollout, look: Look): Said {
         { since: exactly(record.revertedAt), clears: clearsFailure(member, look) },
       );
     case "Converged": {
-      const runningClosure = member.host.report?.currentClosure ?? null;
-      const drifted = runningClosure !== null && runningClosure !== record.currentClosure;
+      const { readyAt } = look.index;
+      const runningClosure = runningOn(member.host, readyAt);
+      const drifted = hasDrifted(member, readyAt);
       const clears = drifted ? CLEARS.retry(record.host) : null;
       return said(
         { kind: "done", record, drifted, runningClosure },

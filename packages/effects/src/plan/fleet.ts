@@ -8,6 +8,7 @@ import type { FleetChange } from "./change.ts";
 import { type ChannelEntry, closesCycle } from "./channel.ts";
 import { scan, type WaveTally } from "./counts.ts";
 import { type Dispatch, isOpen } from "./dispatch.ts";
+import { hasDrifted, lastKnown } from "./drift.ts";
 import { FleetIndex } from "./fleetIndex.ts";
 import type { HostSight } from "./member.ts";
 import type { Plan } from "./plan.ts";
@@ -86,6 +87,17 @@ export class FleetState {
 
   host(host: HostName): HostSight | null {
     return this.index.hosts.get(host) ?? null;
+  }
+
+  /** What the host runs as far as is known: stale after a restart, until it is heard. */
+  runningClosure(host: HostName): ClosureHash | null {
+    return lastKnown(this.index.hosts.get(host) ?? null, this.readyAt);
+  }
+
+  /** Converged in this rollout, and known to run something else since. */
+  hasDrifted(rolloutId: RolloutId, host: HostName): boolean {
+    const member = this.index.member(rolloutId, host);
+    return member !== null && hasDrifted(member, this.readyAt);
   }
 
   record(rolloutId: RolloutId, host: HostName): HostRollout | null {

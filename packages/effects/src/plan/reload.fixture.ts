@@ -2,9 +2,9 @@ import type { ControlPlane } from "./controlPlane.fixture.ts";
 import { FleetState } from "./fleet.ts";
 
 /** What a CP finds in its store when it starts again. */
-export function reloaded({ fleet, now }: ControlPlane): FleetState {
+export function reloaded({ fleet, now }: ControlPlane, readyAt = fleet.readyAt): FleetState {
   const { index } = fleet;
-  const again = new FleetState(fleet.readyAt);
+  const again = new FleetState(readyAt);
   for (const { release, rolloutId, channel: of } of index.rollouts.values()) {
     const { named, metadataAt } = index.channel(of);
     const current = named?.rolloutId === rolloutId;

@@ -4,6 +4,7 @@ import { act } from "./agent.fixture.ts";
 import {
   ControlPlane,
   channel,
+  closure,
   freezeId,
   host,
   idOf,
@@ -15,6 +16,7 @@ import { GATES } from "./gates.ts";
 import { operatorPaused } from "./inputs.ts";
 import { plan, planAll } from "./plan.ts";
 import { releaseOf, type Spec } from "./release.fixture.ts";
+import { reloaded } from "./reload.fixture.ts";
 import type { GateName } from "./waiting.ts";
 
 const stable = channel("stable");
@@ -205,6 +207,57 @@ describe("never", () => {
     const first = plan(cp.fleet, cp.now);
     expect(first.inputs).toHaveLength(1);
     expect(plan(cp.fleet, cp.now)).toEqual(first);
+  });
+});
+
+describe("what a host is known to run", () => {
+  const drift = (fleet: ControlPlane["fleet"]) => ({
+    drifted: fleet.hasDrifted(idOf(stable, "a"), host("web-1")),
+    runs: fleet.runningClosure(host("web-1")),
+  });
+  const web1 = closure("web-1-a");
+  const other = closure("other");
+
+  test("is what an event says until a heartbeat that was written after it, whenever that arrives", () => {
+    const cp = new ControlPlane();
+    cp.heard(host("web-1"), { runs: other });
+    verified(cp, { waves: [["web-1"]] });
+    expect(drift(cp.fleet).runs).toBe(other);
+    deeds(cp, "web-1", "ack", "run");
+    const written = cp.fleet.host(host("web-1"))?.report ?? null;
+    const record = cp.fleet.record(idOf(stable, "a"), host("web-1"));
+    if (written === null || record === null || record.lastSeq === 0) throw new Error("no stream");
+    deeds(cp, "web-1", "converge");
+    const streams = [
+      { rolloutId: record.rolloutId, attempt: record.attempt, lastSeq: record.lastSeq },
+    ];
+    const at = addSecs(cp.now, 5);
+    const report = { ...written, currentClosure: other, streams };
+    cp.commit({ kind: "HostHeard", host: host("web-1"), journalId: journal("a"), at, report });
+    expect(drift(cp.fleet)).toEqual({ drifted: false, runs: web1 });
+    cp.heard(host("web-1"), { runs: other });
+    expect(drift(cp.fleet)).toEqual({ drifted: true, runs: other });
+  });
+
+  test("is no drift by a heartbeat that this control plane did not hear itself", () => {
+    const cp = new ControlPlane();
+    cp.heard(host("web-1"));
+    verified(cp, { waves: [["web-1"]] });
+    deeds(cp, "web-1", ...converges);
+    cp.heard(host("web-1"), { runs: other });
+    expect(drift(reloaded(cp))).toEqual({ drifted: true, runs: other });
+    const restarted = reloaded(cp, addSecs(cp.now, 1));
+    expect(drift(restarted)).toEqual({ drifted: false, runs: other });
+    const report = cp.fleet.host(host("web-1"))?.report ?? null;
+    const at = addSecs(cp.now, 2);
+    restarted.apply({
+      kind: "HostHeard",
+      host: host("web-1"),
+      journalId: journal("a"),
+      at,
+      report,
+    });
+    expect(drift(restarted)).toEqual({ drifted: true, runs: other });
   });
 });
 
