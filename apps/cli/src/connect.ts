@@ -1,12 +1,9 @@
-import { client, type FetchPort, PROBLEMS } from "@nixwave/protocol";
+import { client, type FetchPort, HEADER, PROBLEMS } from "@nixwave/protocol";
 import type { Ask } from "./desk.ts";
 import { NoAnswer, NotThere, Refusal } from "./refusal.ts";
 
 /** A read of a large fleet takes a second; who waits longer than this waits for nothing. */
 const ANSWER_TIMEOUT_MS = 30_000;
-
-/** Stands for the operator's token where the control plane listens on loopback only and without TLS. */
-const OPERATOR_HEADER = "nixwave-operator";
 
 export interface Connection {
   /** What was typed or set, for sentences. */
@@ -26,7 +23,7 @@ export function operatorOf(env: Readonly<Record<string, string | undefined>>): s
 /** The one way to the control plane. */
 export function connect({ address, operator, stop }: Connection): Ask {
   const base = baseOf(address);
-  const cp = client(base, fetchPort(stop), () => ({ [OPERATOR_HEADER]: operator }));
+  const cp = client(base, fetchPort(stop), () => ({ [HEADER.operator]: operator }));
   return async (route, request) => {
     const answer = await cp.call(route, request);
     if (answer.ok) return answer.value;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import { addSecs, type Instant, instant } from "@nixwave/effects";
+import { HEADER } from "@nixwave/protocol";
 import { run } from "./program.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -89,7 +90,7 @@ export async function cannedCp(
       const text = Buffer.concat(chunks).toString("utf8");
       const { method = "", url = "", headers } = request;
       const body: unknown = text === "" ? null : JSON.parse(text);
-      asked.push({ method, path: url, body, operator: String(headers["nixwave-operator"]) });
+      asked.push({ method, path: url, body, operator: String(headers[HEADER.operator]) });
       const known = answers();
       const answer = known[`${method} ${url}`] ?? known[`${method} ${url.replace(/\?.*/, "")}`];
       response.setHeader("connection", "close");

@@ -31,4 +31,6 @@ export const HEADER = {
   journal: "nixwave-journal",
   /** Stands for the certificate's name where the CP listens on loopback only and without TLS. */
   host: "nixwave-host",
+  /** Stands for the operator's token there. */
+  operator: "nixwave-operator",
 } as const;

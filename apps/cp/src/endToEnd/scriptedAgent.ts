@@ -35,7 +35,7 @@ const nodeFetch: FetchPort = async ({ url, method, headers, body, signal }) => {
 };
 
 export const operatorClient = (url: string, name = "ops-1"): Client =>
-  client(url, nodeFetch, () => ({ "nixwave-operator": name }));
+  client(url, nodeFetch, () => ({ [HEADER.operator]: name }));
 
 const now = (): Instant => instant(Date.now());
 

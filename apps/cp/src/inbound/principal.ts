@@ -22,8 +22,6 @@ export interface PublicCaller {
   readonly principal: null;
 }
 
-/** Stands for the operator's token on the loopback; there every operator is an admin. */
-const OPERATOR_HEADER = "nixwave-operator";
 const OPERATOR_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._@-]{0,63}$/;
 
 const HOST_IN_URL = /^(?:\[(?<six>[^\]]+)\]|(?<four>[^:]+))(?::\d+)?$/;
@@ -55,7 +53,7 @@ export function refuseOtherProtocols(headers: IncomingHttpHeaders): void {
 /** Null where nobody is named. A name that is none, or two names, is refused rather than passed over. */
 function principalOf(headers: IncomingHttpHeaders): Principal | null {
   const host = headers[HEADER.host];
-  const operator = headers[OPERATOR_HEADER];
+  const operator = headers[HEADER.operator];
   if (host !== undefined && operator !== undefined) {
     throw ProblemError.of(
       "unauthenticated",
@@ -69,6 +67,7 @@ function principalOf(headers: IncomingHttpHeaders): Principal | null {
   }
   if (operator === undefined) return null;
   const name = String(operator);
+  // On the loopback every operator is an admin.
   if (OPERATOR_NAME.test(name)) return { kind: "operator", name, role: "admin" };
   throw ProblemError.of(
     "unauthenticated",
