@@ -17,9 +17,9 @@ export type ChannelRef = Brand<string, "ChannelRef">;
 export type RolloutId = Brand<string, "RolloutId">;
 /** A store path's base name, `<32 nix-base32>-<name>`; the pattern keeps paths and shell out. */
 export type ClosureHash = Brand<string, "ClosureHash">;
-/** `[a-zA-Z0-9._-]{1,128}`. */
+/** `[a-zA-Z0-9._-]{1,128}`, but no name that every object has: `__proto__`, `constructor`. */
 export type ProbeName = Brand<string, "ProbeName">;
-/** `[a-zA-Z0-9._-]{1,128}`. */
+/** As a ProbeName. */
 export type ControlId = Brand<string, "ControlId">;
 /** Random, made with an agent's journal; a new one means that the agent has forgotten. */
 export type JournalId = Brand<string, "JournalId">;
@@ -56,13 +56,20 @@ const BOOT_ID = /^[a-zA-Z0-9-]{1,64}$/;
 const FREEZE_ID = /^[0-9a-f]{16}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
 
+/**
+ * Records keep evidence under such names. As a key, `__proto__` vanishes, and `constructor` is found where nobody put it: a probe
+ * of that name would have an answer before it gave one.
+ */
+const isDottedName = (text: string): boolean =>
+  DOTTED_NAME.test(text) && !Object.hasOwn(Object.prototype, text);
+
 export const isHostName = (text: string): text is HostName => HOST_NAME.test(text);
 export const isChannel = (text: string): text is Channel => CHANNEL.test(text);
 export const isChannelRef = (text: string): text is ChannelRef => CHANNEL_REF.test(text);
 export const isRolloutId = (text: string): text is RolloutId => ROLLOUT_ID.test(text);
 export const isClosureHash = (text: string): text is ClosureHash => CLOSURE_HASH.test(text);
-export const isProbeName = (text: string): text is ProbeName => DOTTED_NAME.test(text);
-export const isControlId = (text: string): text is ControlId => DOTTED_NAME.test(text);
+export const isProbeName = (text: string): text is ProbeName => isDottedName(text);
+export const isControlId = (text: string): text is ControlId => isDottedName(text);
 export const isJournalId = (text: string): text is JournalId => JOURNAL_ID.test(text);
 export const isBootId = (text: string): text is BootId => BOOT_ID.test(text);
 export const isFreezeId = (text: string): text is FreezeId => FREEZE_ID.test(text);
@@ -111,12 +118,12 @@ export const parseClosureHash: Parser<ClosureHash> = parser(
 export const parseProbeName: Parser<ProbeName> = parser(
   "probe name",
   isProbeName,
-  "1 to 128 of a-z, A-Z, 0-9, dot, _ and -",
+  "1 to 128 of a-z, A-Z, 0-9, dot, _ and -, and no name that every object has, such as __proto__",
 );
 export const parseControlId: Parser<ControlId> = parser(
   "control id",
   isControlId,
-  "1 to 128 of a-z, A-Z, 0-9, dot, _ and -",
+  "1 to 128 of a-z, A-Z, 0-9, dot, _ and -, and no name that every object has, such as __proto__",
 );
 export const parseJournalId: Parser<JournalId> = parser(
   "journal id",

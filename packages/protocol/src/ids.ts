@@ -13,7 +13,6 @@ import {
   isRolloutId,
   isSeq,
   isSha256,
-  type ProbeName,
 } from "@nixwave/effects";
 import { z } from "zod";
 
@@ -37,12 +36,9 @@ export const channel = id(isChannel, "a channel such as stable (a-z, 0-9, _ and 
 export const channelRef = id(isChannelRef, "a release ref of 40 lower-case hex digits");
 export const rolloutIdText = id(isRolloutId, "a rollout id, <channel>@<40 hex digits>");
 export const closureHash = id(isClosureHash, "a closure, <32 characters of Nix base32>-<name>");
-/** `__proto__` has the form of a name, but as a key of an object it would vanish without a word. */
-export const probeName = id(
-  (text): text is ProbeName => isProbeName(text) && text !== "__proto__",
-  "a probe name of 1 to 128 of a-z, A-Z, 0-9, dot, _ and -",
-);
-export const controlId = id(isControlId, "a control id of 1 to 128 of a-z, A-Z, 0-9, dot, _ and -");
+const DOTTED = "of 1 to 128 of a-z, A-Z, 0-9, dot, _ and -, and no name that every object has";
+export const probeName = id(isProbeName, `a probe name ${DOTTED}`);
+export const controlId = id(isControlId, `a control id ${DOTTED}`);
 export const journalId = id(isJournalId, "a journal id of 32 lower-case hex digits");
 export const bootId = id(isBootId, "a boot id of 1 to 64 letters, digits and dashes");
 export const freezeId = id(isFreezeId, "a freeze id of 16 lower-case hex digits");

@@ -1,3 +1,4 @@
+import { isProbeName } from "@nixwave/effects";
 import fc from "fast-check";
 import { z } from "zod";
 import { STDERR_TAIL_BYTES_MAX } from "./event.ts";
@@ -7,7 +8,7 @@ import { instantMs, instantText } from "./time.ts";
 
 const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
 const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,20}[a-z0-9])?$/);
-const dotted = fc.stringMatching(/^[a-zA-Z0-9._-]{1,128}$/).filter((name) => name !== "__proto__");
+const dotted = fc.stringMatching(/^[a-zA-Z0-9._-]{1,128}$/).filter(isProbeName);
 const positive = fc.oneof(
   fc.integer({ min: 1, max: 1000 }),
   fc.maxSafeNat().map((n) => Math.max(n, 1)),
