@@ -13,7 +13,7 @@ export * from "./ids.ts";
 export * from "./interpret.ts";
 export * from "./invariant.ts";
 export * from "./plan/change.ts";
-export { shortName } from "./plan/clears.ts";
+export { CLEARS, shortName } from "./plan/clears.ts";
 export type { WaveTally } from "./plan/counts.ts";
 export * from "./plan/dispatch.ts";
 export * from "./plan/explain.ts";

@@ -1,4 +1,11 @@
-import type { FleetState, Instant, Release, Rollout, RolloutId } from "@nixwave/effects";
+import {
+  CLEARS,
+  type FleetState,
+  type Instant,
+  type Release,
+  type Rollout,
+  type RolloutId,
+} from "@nixwave/effects";
 import type { HostRow, RolloutSummary } from "@nixwave/protocol";
 import { haltOf } from "./halt.ts";
 import { countShown, hostRow } from "./hostRow.ts";
@@ -27,7 +34,7 @@ function nextOf(
   halted: RolloutSummary["halted"],
 ): readonly string[] {
   const id = shortId(rollout);
-  if (halted?.cause === "cancelled") return ["nixwave release"];
+  if (halted?.cause === "cancelled") return [CLEARS.release()];
   if (halted !== null) {
     const why = halted.host === null ? [] : [`nixwave why ${halted.host}`];
     return [...why, `nixwave clear ${id} --reason "…"`];
