@@ -2,6 +2,7 @@ import {
   EFFECT_PHASE,
   type Effect,
   type EffectKind,
+  FIRST_ATTEMPT,
   instant,
   type OutboundAgentEvent,
   parseChannel,
@@ -13,6 +14,7 @@ import {
 } from "@nixwave/effects";
 import { expect, test } from "vitest";
 import { NARRATE, narrate } from "./effect.ts";
+import { EVENT_WORDS } from "./event.ts";
 
 function known<T>(result: { ok: true; value: T } | { ok: false; error: unknown }): T {
   if (!result.ok) throw new Error(JSON.stringify(result.error));
@@ -95,4 +97,25 @@ test("each of the eleven effects is said in one line", () => {
   expect(said.every((line) => !line.includes("\n"))).toBe(true);
   expect(Object.keys(NARRATE)).toEqual(Object.keys(EFFECT_PHASE));
   expect(new Set(said).size).toBe(11);
+});
+
+test("a host without a way back has either nothing to undo or nothing to go back to", () => {
+  const acked = (currentClosureAtDispatch: typeof closure | null) =>
+    EVENT_WORDS.DispatchAck(
+      {
+        kind: "DispatchAck",
+        attempt: FIRST_ATTEMPT,
+        dispatchedAt: at,
+        soakDueAt: at,
+        previous: null,
+        currentClosureAtDispatch,
+        rollbackTarget: null,
+        ackedAt: at,
+      },
+      null,
+    );
+  expect(acked(closure)).toBe("acknowledged attempt 1; it runs the target already");
+  expect(acked(null)).toBe(
+    "acknowledged attempt 1; nothing ran before it that it could go back to",
+  );
 });

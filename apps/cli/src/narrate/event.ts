@@ -1,4 +1,4 @@
-import type { Handlers, OutboundAgentEvent } from "@nixwave/effects";
+import type { DispatchAck, Handlers, OutboundAgentEvent } from "@nixwave/effects";
 import { duration } from "../render/duration.ts";
 import { counted, listed, shortClosure } from "../render/name.ts";
 import { harmless } from "../render/style.ts";
@@ -14,12 +14,17 @@ function lastLine(stderrTail: string): string {
   return last === undefined ? "" : `: ${harmless(last)}`;
 }
 
+/** A null target has two reasons: there is nothing to go back from, or nothing to go back to. */
+function wayBack({ rollbackTarget, currentClosureAtDispatch }: DispatchAck): string {
+  if (rollbackTarget !== null) return `a rollback would go to ${shortClosure(rollbackTarget)}`;
+  return currentClosureAtDispatch === null
+    ? "nothing ran before it that it could go back to"
+    : "it runs the target already";
+}
+
 /** What a host reported, as one past-tense clause without the host's name. */
 export const EVENT_WORDS: Handlers<OutboundAgentEvent, null, string> = {
-  DispatchAck: (event) =>
-    event.rollbackTarget === null
-      ? `acknowledged attempt ${event.attempt}; it runs the target already`
-      : `acknowledged attempt ${event.attempt}; a rollback would go to ${shortClosure(event.rollbackTarget)}`,
+  DispatchAck: (event) => `acknowledged attempt ${event.attempt}; ${wayBack(event)}`,
   DispatchReject: (event) =>
     `rejected attempt ${event.attempt}: ${harmless(event.reason)} (${event.retryable ? "will be tried again" : "final"})`,
   ActivationStarted: (event) =>
