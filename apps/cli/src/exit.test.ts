@@ -159,7 +159,7 @@ test("once it has answered, a control plane that is away for a moment ends no wa
   });
   await Promise.all(closed);
   expect(ran.code).toBe(4);
-  expect(ran.talk).toContain("Trying again.");
+  expect(ran.talk.match(/Trying again\./g)).toHaveLength(1);
 });
 
 test("--watch --json is a line per change, not per look", async () => {

@@ -78,6 +78,9 @@ export interface Asked {
 
 export type Canned = Readonly<Record<string, unknown>>;
 
+/** As an answer: the connection breaks, as when the control plane is restarted. */
+export const AWAY = "away";
+
 /** A control plane on a real socket that answers what it is told: `GET /v1/status` → the JSON; 404 for the rest. */
 export async function cannedCp(
   answers: () => Canned,
@@ -93,6 +96,10 @@ export async function cannedCp(
       asked.push({ method, path: url, body, operator: String(headers[HEADER.operator]) });
       const known = answers();
       const answer = known[`${method} ${url}`] ?? known[`${method} ${url.replace(/\?.*/, "")}`];
+      if (answer === AWAY) {
+        request.socket.destroy();
+        return;
+      }
       response.setHeader("connection", "close");
       if (answer === undefined) {
         response.writeHead(404, { "content-type": "application/problem+json" });

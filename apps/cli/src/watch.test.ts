@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { cannedCp, runCli, viewOf, withField } from "./run.fixture.ts";
+import { AWAY, cannedCp, runCli, viewOf, withField } from "./run.fixture.ts";
 import { styleOf } from "./style.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -69,6 +69,38 @@ test("events --follow goes on where it was, and says where the log begins", asyn
   expect(text.data).toBe(
     "09:12:06  –             stable@9f3c2ab    release verified; it is current\n",
   );
+});
+
+test("events --follow goes on when the control plane has been away for a moment, and says so once", async () => {
+  const items: unknown = Reflect.get(Object(viewOf("events")), "items");
+  const [first, second]: unknown[] = Array.isArray(items) ? items : [];
+  const path = "GET /v1/events?limit=500&host=canary-1";
+  const next = "GET /v1/events?after=1&limit=500&host=canary-1";
+  const page = (item: unknown, after: number) => ({
+    items: [item],
+    after,
+    beginsAt: 0,
+    newest: after,
+  });
+  let isAway = false;
+  const cp = await cannedCp(() => ({
+    [path]: page(first, 1),
+    [next]: isAway ? AWAY : page(second, 2),
+  }));
+  const argv = ["events", "--follow", "--host", "canary-1", "--json", "--cp", cp.url];
+  const ran = await runCli(argv, {
+    onWait: (waits, ctrlC) => {
+      isAway = waits < 4;
+      if (waits === 5) ctrlC();
+    },
+  });
+  isAway = true;
+  const once = await runCli(argv.filter((word) => word !== "--follow"));
+  await cp.close();
+  expect(ran.code).toBe(0);
+  expect(ran.data.trimEnd().split("\n")).toHaveLength(2);
+  expect(ran.talk.match(/Trying again\.\n/g)).toHaveLength(1);
+  expect(once.code).toBe(0);
 });
 
 test.each([

@@ -1,5 +1,5 @@
-import { type Desk, print, say } from "./desk.ts";
-import { NoAnswer } from "./refusal.ts";
+import { type Desk, print } from "./desk.ts";
+import { Patience } from "./patience.ts";
 
 /** Between two looks: quick enough for an eye, and one request a second is nothing to a control plane. */
 export const LOOK_SECS = 1;
@@ -36,10 +36,11 @@ export async function watch(
   const { surroundings } = desk;
   const redraw = options.watch && !desk.json && surroundings.terminal.screen;
   const startedAt = surroundings.now();
+  const patience = new Patience(desk);
   let last: string | null = null;
   if (redraw) surroundings.terminal.data(CLEAR_SCREEN);
   for (;;) {
-    const seen = await lookAgain(desk, look, last !== null);
+    const seen = await patience.ask(look);
     if (seen === null) {
       await surroundings.wait(LOOK_SECS);
       if (surroundings.stop.aborted) return { timedOut: false };
@@ -60,22 +61,6 @@ export async function watch(
     if (isLast) return { timedOut: waiting && over };
     await surroundings.wait(LOOK_SECS);
     if (surroundings.stop.aborted) return { timedOut: false };
-  }
-}
-
-/** Once it has answered, a control plane that is away for a moment (restarted, upgraded) ends no watch. */
-async function lookAgain(
-  desk: Desk,
-  look: () => Promise<Look>,
-  answeredBefore: boolean,
-): Promise<Look | null> {
-  try {
-    return await look();
-  } catch (cause) {
-    if (desk.surroundings.stop.aborted) return null;
-    if (!answeredBefore || !(cause instanceof NoAnswer)) throw cause;
-    say(desk, `${cause.message} Trying again.`);
-    return null;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   shownLogLine,
 } from "@nixwave/protocol";
 import { type Desk, print, say } from "../desk.ts";
+import { Patience } from "../patience.ts";
 import { eventLine } from "../render/events.ts";
 import { LOOK_SECS } from "../watch.ts";
 
@@ -30,11 +31,15 @@ export async function events(desk: Desk, { filter, after, follow }: EventsOption
   const { surroundings } = desk;
   let position = after ?? (await startOf(desk, filter));
   let saidWhere = false;
+  const patience = new Patience(desk);
+  const ask = () => nextPage(desk, filter, position);
   for (;;) {
-    const from: { after?: Offset } = position === null ? {} : { after: position };
-    const page = await desk.ask("getEvents", {
-      query: { ...filter, ...from, limit: PAGE_LIMIT_MAX },
-    });
+    const page = follow ? await patience.ask(ask) : await ask();
+    if (page === null) {
+      await surroundings.wait(LOOK_SECS);
+      if (surroundings.stop.aborted) return;
+      continue;
+    }
     if (!saidWhere && page.beginsAt > 0 && (position ?? 0) < page.beginsAt) {
       say(desk, `The log begins at ${page.beginsAt}: what was before is archived.`);
     }
@@ -48,6 +53,11 @@ export async function events(desk: Desk, { filter, after, follow }: EventsOption
     await surroundings.wait(LOOK_SECS);
     if (surroundings.stop.aborted) return;
   }
+}
+
+function nextPage(desk: Desk, filter: EventFilter, position: Offset | null): Promise<EventsPage> {
+  const from: { after?: Offset } = position === null ? {} : { after: position };
+  return desk.ask("getEvents", { query: { ...filter, ...from, limit: PAGE_LIMIT_MAX } });
 }
 
 async function startOf(desk: Desk, filter: EventFilter): Promise<Offset | null> {

@@ -6,7 +6,7 @@ import { readCurrent, readRelease } from "@nixwave/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { EXAMPLE_FLEET } from "../exampleFleet.ts";
 import { readerOf } from "../release/publish.ts";
-import { type Ran, runCli } from "../run.fixture.ts";
+import { AWAY, cannedCp, type Ran, runCli, viewOf, withField } from "../run.fixture.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -185,4 +185,25 @@ test("a half-made folder of an interrupted release does not stand in the way of 
   writeFileSync(join(folder, "releases/stable/current.json.abc.new"), "{");
   expect((await release()).code).toBe(0);
   expect((await currentRelease()).hosts.length).toBe(8);
+});
+
+test("release --wait outlives a control plane that is away for a moment, and says so once", async () => {
+  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
+  const moving: unknown = Reflect.get(Object(viewOf("rollout")), "view");
+  const completed = withField(moving, ["rollout", "state"], "Completed");
+  let answer: unknown = moving;
+  const cp = await cannedCp(() => {
+    const asked = cp.asked.at(-1);
+    return { [`${asked?.method} ${asked?.path}`]: answer };
+  });
+  const args = ["--fleet", "fleet.yaml", "--to", "releases", "--wait", "--cp", cp.url];
+  const ran = await runCli(["release", ...args], {
+    cwd: folder,
+    onWait: (waits) => {
+      answer = waits < 4 ? AWAY : completed;
+    },
+  });
+  await cp.close();
+  expect(ran.code).toBe(0);
+  expect(ran.talk.match(/Trying again\.\n/g)).toHaveLength(1);
 });

@@ -2,6 +2,7 @@ import type { RolloutId } from "@nixwave/effects";
 import { formatFinding, type RolloutView } from "@nixwave/protocol";
 import { type Desk, print, say } from "../desk.ts";
 import { EXIT, type ExitCode, exitCode } from "../exit.ts";
+import { Patience } from "../patience.ts";
 import { NotThere, Refusal } from "../refusal.ts";
 import { type Prepared, prepare, type ReleaseTyped } from "../release/prepare.ts";
 import { publish } from "../release/publish.ts";
@@ -78,14 +79,21 @@ const toJson = ({ changes, warnings }: Prepared, dryRun: boolean): string =>
 async function waitFor(desk: Desk, ids: readonly RolloutId[], waitSecs: number): Promise<ExitCode> {
   const { surroundings } = desk;
   const startedAt = surroundings.now();
+  const patience = new Patience(desk);
+  let verdicts: readonly Verdict[] = [];
   for (;;) {
-    const verdicts: Verdict[] = [];
-    for (const id of ids) verdicts.push(await verdictOn(desk, id));
-    if (settled(verdicts)) return exitCode(seenOf(verdicts));
+    verdicts = (await patience.ask(() => verdictsOn(desk, ids))) ?? verdicts;
+    if (verdicts.length > 0 && settled(verdicts)) return exitCode(seenOf(verdicts));
     if (surroundings.stop.aborted) return exitCode(seenOf(verdicts));
     if (surroundings.now() - startedAt >= waitSecs * 1000) return exitCode(seenOf(verdicts, true));
     await surroundings.wait(LOOK_SECS);
   }
+}
+
+async function verdictsOn(desk: Desk, ids: readonly RolloutId[]): Promise<readonly Verdict[]> {
+  const verdicts: Verdict[] = [];
+  for (const id of ids) verdicts.push(await verdictOn(desk, id));
+  return verdicts;
 }
 
 /** A release that the control plane has not read yet is one that will move. */
