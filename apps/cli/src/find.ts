@@ -6,15 +6,13 @@ import {
   isRolloutId,
   type RolloutId,
 } from "@nixwave/effects";
-import { PAGE_LIMIT_MAX, type RolloutSummary } from "@nixwave/protocol";
+import type { RolloutSummary } from "@nixwave/protocol";
 import type { Desk } from "./desk.ts";
+import { everyItem } from "./pages.ts";
 import { Refusal } from "./refusal.ts";
 import { REF_DIGITS_MIN, shortRollout } from "./render/name.ts";
 
 const PREFIX = new RegExp(`^(?:([a-z0-9][a-z0-9_-]{0,63})@)?([0-9a-f]{${REF_DIGITS_MIN},40})$`);
-/** The newest rollouts that a prefix is looked for in; older ones take their full id. */
-const LOOKED_THROUGH_MAX = PAGE_LIMIT_MAX;
-
 /** A channel stands for its newest rollout; a full id for itself; `stable@9f3c2ab` or `9f3c2ab` for the one that begins so. */
 export async function findRollout(desk: Desk, text: string): Promise<RolloutId> {
   if (isRolloutId(text)) return text;
@@ -25,9 +23,9 @@ export async function findRollout(desk: Desk, text: string): Promise<RolloutId> 
   const [, channel, prefix] = PREFIX.exec(text) ?? [];
   if (prefix === undefined) throw new Refusal(await unknownRollout(desk, text));
   const named = channel !== undefined && isChannel(channel) ? { channel } : {};
-  const { items } = await desk.ask("getRollouts", {
-    query: { limit: LOOKED_THROUGH_MAX, ...named },
-  });
+  const items = await everyItem((page) =>
+    desk.ask("getRollouts", { query: { ...page, ...named } }),
+  );
   const fits = items.filter(({ ref }) => ref.startsWith(prefix));
   const [only, other] = fits;
   if (only === undefined) throw new Refusal(await unknownRollout(desk, text));

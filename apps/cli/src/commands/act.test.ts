@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Canned, cannedCp, runCli, viewOf } from "../run.fixture.ts";
+import { type Canned, cannedCp, runCli, viewOf, withField } from "../run.fixture.ts";
 
 const REF = `9f3c2ab${"0".repeat(33)}`;
 const STABLE = `stable@${REF}`;
@@ -136,6 +136,50 @@ test.each(ACTIONS)("%j asks once on a terminal, and takes no for an answer", asy
   const yes = await run([...args, ...BECAUSE, "--yes"], "n");
   expect(yes.code).toBe(0);
   expect(yes.talk).not.toContain("[y/N]");
+});
+
+test("what is named by its beginning is looked for on every page", async () => {
+  const [first, last] = [page([]), page([])].map((one) => ({ ...one, total: 2 }));
+  const turned = (items: readonly unknown[]) => ({ ...first, items, next: "more" });
+  const other = { ...FREEZE, freezeId: "ffffffffffffffff" };
+  const elsewhere = { ...QUARANTINE, closure: `9${CLOSURE.slice(1)}` };
+  const old = withField(
+    withField(summary, ["ref"], REF.replace("9f3", "000")),
+    ["rolloutId"],
+    STABLE.replace("9f3", "000"),
+  );
+  const paged = await cannedCp(() => ({
+    ...ANSWERS,
+    "GET /v1/freezes?limit=500": turned([other]),
+    "GET /v1/freezes?limit=500&cursor=more": { ...last, items: [FREEZE] },
+    "GET /v1/quarantines?limit=500&channel=stable": turned([elsewhere]),
+    "GET /v1/quarantines?limit=500&cursor=more&channel=stable": { ...last, items: [QUARANTINE] },
+    "GET /v1/rollouts?limit=500&channel=stable": turned([old]),
+    "GET /v1/rollouts?limit=500&cursor=more&channel=stable": { ...last, items: [summary] },
+  }));
+  const done = async (...args: readonly string[]) =>
+    (await runCli([...args, ...BECAUSE, "--cp", paged.url])).code;
+  expect(await done("unfreeze", "00c0")).toBe(0);
+  expect(await done("quarantine", "lift", "stable", "5kxq1")).toBe(0);
+  expect(await done("pause", "stable@9f3c2ab")).toBe(0);
+  const ran = await runCli(["quarantine", "list", "stable", "--json", "--cp", paged.url]);
+  await paged.close();
+  expect(JSON.parse(ran.data)).toMatchObject({
+    items: [elsewhere, QUARANTINE],
+    next: null,
+    total: 2,
+  });
+});
+
+test("a list that never ends is refused, not cut", async () => {
+  const endless = await cannedCp(() => ({
+    ...ANSWERS,
+    "GET /v1/freezes": { items: [], next: "more", total: 1 },
+  }));
+  const ran = await runCli(["unfreeze", ...BECAUSE, "--cp", endless.url]);
+  await endless.close();
+  expect(ran.code).toBe(1);
+  expect(ran.talk).toContain("did not end");
 });
 
 const REFUSED: readonly [args: readonly string[], said: RegExp][] = [

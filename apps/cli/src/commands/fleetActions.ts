@@ -7,10 +7,10 @@ import {
   isClosureHash,
   isFreezeId,
 } from "@nixwave/effects";
-import { PAGE_LIMIT_MAX } from "@nixwave/protocol";
 import { type Desk, print, say, wire } from "../desk.ts";
 import { channelNamed } from "../find.ts";
 import { scopeWords } from "../narrate/input.ts";
+import { everyItem } from "../pages.ts";
 import { Refusal } from "../refusal.ts";
 import { heldBy } from "../render/block.ts";
 import { listed, shortClosure } from "../render/name.ts";
@@ -87,7 +87,7 @@ export async function unfreeze(
 /** The one freeze in force, or the one whose id begins as typed. */
 async function findFreeze(desk: Desk, text: string | null): Promise<FreezeId> {
   if (text !== null && isFreezeId(text)) return text;
-  const { items } = await desk.ask("getFreezes", { query: { limit: PAGE_LIMIT_MAX } });
+  const items = await everyItem((query) => desk.ask("getFreezes", { query }));
   const fits = items.filter(({ freezeId }) => text === null || freezeId.startsWith(text));
   const [only, other] = fits;
   if (only !== undefined && other === undefined) return only.freezeId;
@@ -103,17 +103,18 @@ async function findFreeze(desk: Desk, text: string | null): Promise<FreezeId> {
   );
 }
 
+const quarantinesOf = (desk: Desk, of: { readonly channel?: Channel }) =>
+  everyItem((page) => desk.ask("getQuarantines", { query: { ...page, ...of } }));
+
 export async function listQuarantines(desk: Desk, channel: string | null): Promise<void> {
   const named: { channel?: Channel } = channel === null ? {} : { channel: channelNamed(channel) };
-  const page = await desk.ask("getQuarantines", {
-    query: { limit: PAGE_LIMIT_MAX, ...named },
-  });
+  const items = await quarantinesOf(desk, named);
   if (desk.json) {
-    print(desk, [wire("getQuarantines", page)]);
+    print(desk, [wire("getQuarantines", { items, next: null, total: items.length })]);
     return;
   }
   const { now } = await desk.ask("getStatus", {});
-  print(desk, quarantinesScreen(desk.style, page.items, now));
+  print(desk, quarantinesScreen(desk.style, items, now));
 }
 
 export async function liftQuarantine(
@@ -140,9 +141,7 @@ export async function liftQuarantine(
 /** The whole base name, its beginning, or the form that screens show: `5kxq1…-cam-os`. */
 async function findQuarantined(desk: Desk, channel: Channel, text: string): Promise<ClosureHash> {
   if (isClosureHash(text)) return text;
-  const { items } = await desk.ask("getQuarantines", {
-    query: { limit: PAGE_LIMIT_MAX, channel },
-  });
+  const items = await quarantinesOf(desk, { channel });
   const [begin = "", end = ""] = text.split(/…|\.\.\./);
   const fits = items.filter(({ closure }) => closure.startsWith(begin) && closure.endsWith(end));
   const [only, other] = fits;

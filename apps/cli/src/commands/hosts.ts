@@ -1,7 +1,8 @@
 import type { Channel, Instant } from "@nixwave/effects";
-import { type HostRow, PAGE_LIMIT_MAX, type Shown } from "@nixwave/protocol";
+import type { HostRow, Shown } from "@nixwave/protocol";
 import { type Desk, print, say, wire } from "../desk.ts";
 import { hostNamed } from "../find.ts";
+import { everyItem } from "../pages.ts";
 import { hostsScreen } from "../render/hosts.ts";
 import { whyScreen } from "../render/why.ts";
 
@@ -17,25 +18,12 @@ export interface Selected {
   readonly known: number;
 }
 
-/** A fleet of 100,000 hosts in pages of 500; more pages than that mean that the cursor goes in a circle. */
-const PAGES_MAX = 1000;
-
 /** Every host that the filter selects, over all pages. */
 export async function selectHosts(desk: Desk, filter: HostFilter): Promise<Selected> {
   const query = Object.fromEntries(
     Object.entries(filter).filter(([, value]) => value !== undefined),
   );
-  const rows: HostRow[] = [];
-  let cursor: string | null = null;
-  for (let page = 0; page < PAGES_MAX; page += 1) {
-    const from: { cursor?: string } = cursor === null ? {} : { cursor };
-    const { items, next } = await desk.ask("getHosts", {
-      query: { ...query, ...from, limit: PAGE_LIMIT_MAX },
-    });
-    rows.push(...items);
-    cursor = next;
-    if (cursor === null) break;
-  }
+  const rows = await everyItem((page) => desk.ask("getHosts", { query: { ...query, ...page } }));
   if (filter.on === undefined) return { rows, known: rows.length };
   const all = await desk.ask("getHosts", { query: { limit: 1 } });
   return { rows, known: all.total };
