@@ -60,7 +60,7 @@ export function membersOf(fleet: Fleet, notes: Notes): ReadonlyMap<Channel, read
 }
 
 /** The entries of a mapping by id, in the order of the ids. */
-export function entriesByName<K extends string, V>(mapping: { readonly [key in K]: V }): [K, V][] {
+function entriesByName<K extends string, V>(mapping: { readonly [key in K]: V }): [K, V][] {
   const entries: [K, V][] = [];
   for (const key in mapping) entries.push([key, mapping[key]]);
   return entries.sort(([a], [b]) => byName(a, b));

@@ -4,7 +4,7 @@ import { DEFAULT_POLICY } from "./policy.ts";
 import type { writeRelease } from "./releaseFiles.ts";
 
 export const stable = ids.channel.parse("stable");
-export const closure = (name: string) => ids.closureHash.parse(`${"0".repeat(32)}-${name}`);
+const closure = (name: string) => ids.closureHash.parse(`${"0".repeat(32)}-${name}`);
 export const host = (name: string, wave: number) => ({
   host: ids.hostName.parse(name),
   system: "x86_64-linux",

@@ -35,7 +35,7 @@ function must<T, E>(parsed: Result<T, E>): T {
 }
 
 export const START: Instant = instant(1_767_614_400_000);
-export const JOURNAL_A: JournalId = must(parseJournalId("a".repeat(32)));
+const JOURNAL_A: JournalId = must(parseJournalId("a".repeat(32)));
 export const JOURNAL_B: JournalId = must(parseJournalId("b".repeat(32)));
 export const OLD: ClosureHash = must(parseClosureHash(`${"0".repeat(32)}-old`));
 export const NEW: ClosureHash = must(parseClosureHash(`${"1".repeat(32)}-new`));
@@ -56,7 +56,7 @@ export const POLICY: Policy = {
   maxFailures: 0,
   deferredCounts: "waiting",
 };
-export const TERMS: Terms = { policy: POLICY, wave: 1, soakSecs: 600 };
+const TERMS: Terms = { policy: POLICY, wave: 1, soakSecs: 600 };
 
 export function seqOf(value: number): Seq {
   invariant(isSeq(value), `${value} is a seq`);

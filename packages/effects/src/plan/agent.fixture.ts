@@ -17,7 +17,7 @@ export type Deed =
   | "rollbackFailed"
   | "revert";
 
-export const OLD = closure("old");
+const OLD = closure("old");
 
 /** Does it, as far as it is legal. False if the record does not allow it. */
 export function act(cp: ControlPlane, record: HostRollout, deed: Deed, attempt: Attempt): boolean {

@@ -5,7 +5,7 @@ import type { RolloutEntry } from "./member.ts";
 import { compareNames, type ReleaseIndex } from "./releaseIndex.ts";
 
 /** The gate `replay`: who has not been heard and replayed since the CP came back. */
-export interface Replay {
+interface Replay {
   readonly since: Instant;
   readonly replayed: Set<HostName>;
 }
@@ -52,7 +52,7 @@ export function currentOf({ named, rollouts }: ChannelEntry): RolloutEntry | nul
   return named.createdAt > newest.createdAt ? named : newest;
 }
 
-export const releaseOf = (entry: ChannelEntry | null): ReleaseIndex | null =>
+const releaseOf = (entry: ChannelEntry | null): ReleaseIndex | null =>
   entry?.current?.release ?? null;
 
 /** The channels that hold this one back, by its own current release. */

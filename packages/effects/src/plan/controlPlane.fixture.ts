@@ -33,7 +33,7 @@ import { type Plan, plan } from "./plan.ts";
 
 /** What the CP's writer does, without its store: folds, applies, and plans until nothing is left. */
 
-export function must<T, E>(parsed: Result<T, E>): T {
+function must<T, E>(parsed: Result<T, E>): T {
   invariant(parsed.ok, `a fixture's id is well formed: ${JSON.stringify(parsed)}`);
   return parsed.value;
 }

@@ -18,7 +18,7 @@ import {
 } from "./member.ts";
 
 /** What is to be done about one host now. One thing a round: the next round sees it done. */
-export type Decision =
+type Decision =
   | { readonly kind: "input"; readonly input: Input }
   | { readonly kind: "moves"; readonly owed: Owed }
   | { readonly kind: "waits"; readonly blocked: Blocked; readonly ofRollout: boolean }

@@ -27,7 +27,7 @@ export type HostChange = Extract<
 
 /** More journals than this within DUPLICATE_SECS: two machines answer to one name. */
 export const JOURNALS_MAX = 3;
-export const DUPLICATE_SECS = 3600;
+const DUPLICATE_SECS = 3600;
 const JOURNALS_KEPT = JOURNALS_MAX + 1;
 
 /** A change of one host: constant cost, whatever the fleet's size. */

@@ -108,7 +108,7 @@ export function isFailing(member: Pick<Member, "record" | "marks">): boolean {
 }
 
 /** Failed, Reverted or lost, forgiven or not. */
-export const hasFailed = ({ record, marks }: Pick<Member, "record" | "marks">): boolean =>
+const hasFailed = ({ record, marks }: Pick<Member, "record" | "marks">): boolean =>
   marks.lostAt !== null || record?.kind === "Failed" || record?.kind === "Reverted";
 
 /**

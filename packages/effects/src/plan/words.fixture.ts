@@ -10,7 +10,7 @@ import type { Block, Waiting } from "./waiting.ts";
 
 export const clock = (at: Instant | null): string =>
   at === null ? "open" : `+${(at - START) / 1000}s`;
-export const shortId = (id: RolloutId): string => id.slice(0, id.indexOf("@") + 8);
+const shortId = (id: RolloutId): string => id.slice(0, id.indexOf("@") + 8);
 const bare = (closure: ClosureHash): string => closure.slice(33);
 
 export function inputWords(input: Input): string {
