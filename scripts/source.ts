@@ -39,7 +39,7 @@ export function read(path: string): string {
 }
 
 export function isTest(path: string): boolean {
-  return path.endsWith(".test.ts");
+  return path.endsWith(".test.ts") || path.endsWith(".fixture.ts");
 }
 
 export function lineAt(text: string, offset: number): number {

@@ -2,5 +2,11 @@ import { defineProject } from "vitest/config";
 
 // These start compilers and old Nodes, which is slow on a busy machine.
 export default defineProject({
-  test: { name: "scripts", include: ["**/*.test.ts"], testTimeout: 60_000 },
+  test: {
+    name: "scripts",
+    include: ["**/*.test.ts"],
+    testTimeout: 60_000,
+    // A fleet is five processes or more: two of them at once keep two cores busy, a third only makes all slower.
+    maxConcurrency: 2,
+  },
 });

@@ -10,6 +10,8 @@ export interface DemoRules {
   readonly channel: string;
   readonly soakSecs: number;
   readonly thresholdSecs: number;
+  /** More failed hosts than this halt the rollout. */
+  readonly maxFailures: number;
   readonly budget: {
     readonly name: string;
     readonly tag: string;
@@ -39,6 +41,7 @@ export const DEMO_RULES: DemoRules = {
   channel: "stable",
   soakSecs: 2,
   thresholdSecs: 3,
+  maxFailures: 0,
   budget: { name: "web", tag: "web", maxInFlight: 1 },
   edges: [{ gates: "db-1", gated: "web-1", reason: "web-1 runs db-1's migrations" }],
 };
@@ -72,6 +75,7 @@ export function declarationOf(
         policy: {
           onHealthFailure: "rollback-and-halt",
           healthFailureThresholdSecs: rules.thresholdSecs,
+          maxFailures: rules.maxFailures,
           activationTimeoutSecs: 60,
           realiseTimeoutSecs: 60,
           rollbackTimeoutSecs: 60,

@@ -139,15 +139,15 @@ export class DemoFleet {
     const where = ["--data", data, "--releases", releases, "--listen", listen];
     const how = ["--insecure-loopback", "--ready-file", readyFile];
     const cp = this.begin(CP, BIN.cp, ["serve", ...where, ...how, ...args]);
-    await this.until({ what: "a control plane that serves", timeoutSecs: START_SECS }, async () => {
-      if (!cp.isRunning())
-        throw new NotReached(`the control plane ended at once; see ${cp.logFile}`);
-      if (!existsSync(readyFile)) return null;
-      const address = readFileSync(readyFile, "utf8").trim();
-      if (address === "") return null;
-      this.address = address;
-      return true;
+    const what = "a control plane that serves";
+    const address = await this.until({ what, timeoutSecs: START_SECS }, async () => {
+      if (!cp.isRunning()) return { ended: true };
+      const text = existsSync(readyFile) ? readFileSync(readyFile, "utf8").trim() : "";
+      return text === "" ? null : { url: text };
     });
+    if (address.url === undefined)
+      throw new NotReached(`the control plane ended at once; see ${cp.logFile}`);
+    this.address = address.url;
   }
 
   startAgent(host: string): StartedProcess {
@@ -189,6 +189,10 @@ export class DemoFleet {
 
   isRunning(name: string): boolean {
     return this.processes.get(name)?.isRunning() ?? false;
+  }
+
+  wasStarted(name: string): boolean {
+    return this.processes.has(name);
   }
 
   /** Sends one signal to one process and waits for its end; `SIGKILL` is the crash of the random-kill tests. */
