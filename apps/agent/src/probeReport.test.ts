@@ -114,3 +114,15 @@ test("at the cap observe probes fall silent and are counted; enforce ones go on,
     reported("enforce", ["pass", "pass", "pass", "pass", "pass", "pass", "pass"], true),
   ).toEqual(["ObservedFirst Result", "", "", "", "", "", "Result"]);
 });
+
+test("a first run within the millisecond of the activation proves nothing, and the next run is told at once", () => {
+  const pass = { probeName: HTTP, status: "pass", failureReason: null, subResults: null } as const;
+  const before = soaking("enforce");
+  const first = probeReport(before, pass, false, START);
+  const told = first.events.reduce((state: Soaking, event) => {
+    const { record } = step(state, event, START);
+    return record?.kind === "Soaking" ? record : state;
+  }, before);
+  const next = (secs: number) => probeReport(told, pass, false, addSecs(START, secs)).events.length;
+  expect([next(0), next(10)]).toEqual([0, 1]);
+});

@@ -68,6 +68,10 @@ export function probeReport(
   }
   const changed = before.status !== status;
   if (changed && mode === "enforce") return { events: [result, ...firstFailure], withheld: false };
+  // A first run within the millisecond of the activation proves nothing yet; waiting probeReportSecs for the next would cost a soak.
+  const provesNothing = mode === "enforce" && before.observedAt <= state.activationCompletedAt;
+  if (provesNothing && now > state.activationCompletedAt)
+    return { events: [result, ...firstFailure], withheld: false };
   const dueAt = addSecs(before.observedAt, state.terms.policy.probeReportSecs);
   if (now < dueAt) return NOTHING;
   if (silenced) return { events: [], withheld: true };
