@@ -47,7 +47,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "apps/agent": ["@nixwave/effects", "@nixwave/protocol"],
   "apps/cp": ["@nixwave/effects", "@nixwave/protocol"],
   "apps/cli": ["@nixwave/effects", "@nixwave/protocol"],
-  scripts: ["@nixwave/effects", "@nixwave/protocol", "@nixwave/testkit"],
+  scripts: [
+    "@nixwave/effects",
+    "@nixwave/protocol",
+    "@nixwave/testkit",
+    // The simulator runs the real apps in one process.
+    "@nixwave/agent",
+    "@nixwave/cp",
+  ],
 };
 
 /** What tests may import on top of that. effects cannot: testkit depends on it. */
@@ -293,7 +300,7 @@ function importFaults(path: string, home: string, from: string): readonly string
 }
 
 function isInnerBarrel(source: Source, home: string): boolean {
-  if (source.path === `${home}/src/index.ts`) return false;
+  if (source.path === `${home}/src/index.ts` || source.path === `${home}/src/door.ts`) return false;
   if (basename(source.path) === "index.ts") return true;
   const body = source.program["body"];
   if (!Array.isArray(body)) return false;

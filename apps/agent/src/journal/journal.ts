@@ -70,6 +70,13 @@ export class Journal {
     return journal;
   }
 
+  /** Over a database that is open and migrated already: the simulator's, in memory, which outlives the process that it simulates. */
+  static over(db: Database, newJournalId: () => JournalId): Journal {
+    const journal = new Journal(db, db.name, null);
+    journal.#ensureId(newJournalId);
+    return journal;
+  }
+
   facts(): HostFacts {
     const rows = this.#db
       .prepare<[], { key: string; value: string }>("SELECT key, value FROM meta")

@@ -1,0 +1,19 @@
+/** The one door of the app, for the simulator in scripts/sim: the real agent, with every port in the caller's hands. */
+export type { Activation, FoundUnit, PinName, UnitRun } from "./activation/activation.ts";
+export { type SystemClosures, type UnitRef, unitName } from "./activation/unit.ts";
+export { type Agent, startAgent } from "./agent.ts";
+export {
+  CRASH_POINTS as AGENT_CRASH_POINTS,
+  type CrashPoint as AgentCrashPoint,
+} from "./crashPoint.ts";
+export { httpControlPlane } from "./inbound/httpControlPlane.ts";
+export { Journal } from "./journal/journal.ts";
+export { JournalUnwritable } from "./journal/openFile.ts";
+export { migrate as migrateJournal } from "./journal/schema.ts";
+export type {
+  Http as AgentHttp,
+  HttpAnswer,
+  HttpRequest,
+  Ports as AgentPorts,
+  RunResult,
+} from "./ports.ts";

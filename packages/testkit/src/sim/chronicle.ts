@@ -1,0 +1,41 @@
+import { createHash } from "node:crypto";
+
+/** What happened in a world, in order. The hash covers every line, kept or not: two runs are the same if it is. */
+export class Chronicle {
+  readonly #hash = createHash("sha256");
+  readonly #startMs: number;
+  readonly #isKept: boolean;
+  readonly #now: () => number;
+  readonly lines: string[] = [];
+  #count = 0;
+
+  constructor(options: { readonly now: () => number; readonly isKept: boolean }) {
+    this.#now = options.now;
+    this.#startMs = options.now();
+    this.#isKept = options.isKept;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  say(who: string, what: string): void {
+    const line = `${clock(this.#now() - this.#startMs)} ${who}: ${what}`;
+    this.#count += 1;
+    this.#hash.update(line).update("\n");
+    if (this.#isKept) this.lines.push(line);
+  }
+
+  /** Ends the hashing. */
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+}
+
+/** `1:02:03.004` from the world's start. */
+function clock(ms: number): string {
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const secs = Math.floor(ms / 1000);
+  const [hours, minutes] = [Math.floor(secs / 3600), Math.floor(secs / 60) % 60];
+  return `${hours}:${two(minutes)}:${two(secs % 60)}.${String(ms % 1000).padStart(3, "0")}`;
+}

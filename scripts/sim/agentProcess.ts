@@ -1,0 +1,201 @@
+import {
+  type Agent,
+  type AgentHttp,
+  type AgentPorts,
+  type HttpAnswer,
+  type HttpRequest,
+  httpControlPlane,
+  Journal,
+  JournalUnwritable,
+  type RunResult,
+  startAgent,
+} from "@nixwave/agent";
+import { type Channel, type EmitMetric, type HostName, isJournalId } from "@nixwave/effects";
+import { exchange, type LinkPorts, type SeededRandom, type SimTime } from "@nixwave/testkit";
+import { type ArmedCrash, Life, SimulatedCrash } from "./crash.ts";
+import { copyOf, type Db, newJournalDb } from "./databases.ts";
+import type { Machine } from "./machine.ts";
+
+export interface HostParts {
+  readonly host: HostName;
+  readonly channel: Channel;
+  readonly time: SimTime;
+  readonly random: SeededRandom;
+  readonly link: LinkPorts;
+  readonly pollWaitSecs: number;
+  readonly serve: (request: HttpRequest, gone: AbortSignal) => Promise<HttpAnswer>;
+  readonly onCrash: (armed: ArmedCrash) => void;
+  /** A record of this host has moved, and that was committed. */
+  readonly onMoved: (metric: EmitMetric) => void;
+  readonly onCommitted: () => void;
+  readonly onBug: (message: string) => void;
+  readonly say: (what: string) => void;
+}
+
+interface Process {
+  readonly life: Life;
+  readonly agent: Agent;
+  readonly journal: Journal;
+}
+
+const OK: HttpAnswer = { status: 200, headers: {}, body: new Uint8Array() };
+const ILL: HttpAnswer = { ...OK, status: 503 };
+const NOTHING_RUNS: RunResult = {
+  end: { kind: "not-started", message: "this machine runs no processes" },
+  stdout: "",
+  stderr: "",
+};
+const HEARTBEAT_SECS = 60;
+
+/** One host of a world: a machine, a journal, and at most one agent process. */
+export class SimHost {
+  readonly machine: Machine;
+  db: Db;
+  isDiskFull = false;
+  /** It never comes back. */
+  isGone = false;
+  #process: Process | null = null;
+  readonly #parts: HostParts;
+
+  constructor(parts: HostParts, machine: Machine, from: SimHost | null = null) {
+    this.#parts = parts;
+    this.machine = machine;
+    this.db = from === null ? newJournalDb() : copyOf(from.db);
+  }
+
+  get name(): HostName {
+    return this.#parts.host;
+  }
+
+  get channel(): Channel {
+    return this.#parts.channel;
+  }
+
+  get journal(): Journal | null {
+    return this.#process?.journal ?? null;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== null;
+  }
+
+  arm(crash: ArmedCrash): void {
+    if (this.#process !== null) this.#process.life.armed = crash;
+  }
+
+  start(): void {
+    if (this.#process !== null || this.isGone || this.machine.isOff) return;
+    const { host, channel, onBug, say, pollWaitSecs } = this.#parts;
+    const life: Life = new Life((armed) => {
+      this.#process = null;
+      this.#parts.onCrash(armed);
+    });
+    const journal = this.#watched(Journal.over(this.db, () => this.#newJournalId()));
+    const ports = this.#ports(life);
+    const agent = startAgent({
+      host,
+      channel,
+      agentVersion: "0.0.0",
+      heartbeatSecs: HEARTBEAT_SECS,
+      pollWaitSecs,
+      stateDir: "/sim",
+      probeEnv: {},
+      journal,
+      activation: this.machine.activationFor(() => life.dead),
+      controlPlane: httpControlPlane("http://cp", host, ports.http),
+      ports,
+      redact: (text) => text,
+      metrics: {
+        count: (metric) => this.#parts.onMoved(metric),
+        countInput: () => this.#parts.onCommitted(),
+        countWithheld: () => undefined,
+      },
+      logs: {
+        write: () => undefined,
+        trouble: (message, cause) => {
+          if (isOurBug(cause)) onBug(`${message}: ${stackOf(cause)}`);
+        },
+      },
+      onBroken: (error) => {
+        if (!life.dead && !(error instanceof SimulatedCrash)) onBug(`broken: ${stackOf(error)}`);
+      },
+    });
+    say("the agent starts");
+    this.#process = { life, agent, journal };
+  }
+
+  kill(): void {
+    this.#process?.life.die();
+    this.#process = null;
+  }
+
+  forget(): void {
+    this.db = newJournalDb();
+  }
+
+  #newJournalId() {
+    const id = this.#parts.random.hex(16);
+    if (!isJournalId(id)) throw new Error("16 bytes of hex are a journal's id");
+    return id;
+  }
+
+  /** A disk that is full refuses every commit, and nothing of it is done. */
+  #watched(journal: Journal): Journal {
+    const commit = journal.commit.bind(journal);
+    journal.commit = (sync, write) => {
+      if (this.isDiskFull) throw new JournalUnwritable("the disk is full");
+      commit(sync, write);
+    };
+    return journal;
+  }
+
+  #ports(life: Life): AgentPorts {
+    const { time, random } = this.#parts;
+    return {
+      clock: {
+        wallMs: () => this.machine.wallMs,
+        monotonicMs: () => this.machine.uptimeMs,
+      },
+      timer: time.timerOf(() => life.dead),
+      random: { unit: () => random.unit(), hex: (bytes) => random.hex(bytes) },
+      http: this.#http(life),
+      process: { run: async () => NOTHING_RUNS },
+      disk: {
+        readText: (path) => this.machine.probeFile(path),
+        writeAtomically: () => undefined,
+        freeBytes: () => 10_000_000,
+      },
+      crash: { at: (point) => life.pass(point) },
+    };
+  }
+
+  #http(life: Life): AgentHttp {
+    const { link, serve } = this.#parts;
+    return {
+      request: async (request) => {
+        if (life.dead) return await new Promise<never>(() => {});
+        if (request.url.startsWith("http://app/")) return this.machine.isHealthy() ? OK : ILL;
+        const { timeoutMs, signal } = request;
+        const deliver = (gone: AbortSignal) => serve(request, gone);
+        const signals = signal === undefined ? [life.signal] : [life.signal, signal];
+        try {
+          const given = await exchange(link, { deliver, timeoutMs, signals });
+          return life.dead ? await new Promise<never>(() => {}) : given;
+        } catch (cause) {
+          if (life.dead) return await new Promise<never>(() => {});
+          throw cause;
+        }
+      },
+    };
+  }
+}
+
+const stackOf = (cause: unknown): string =>
+  cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+
+/** What the world does to an agent is an Error with a sentence; what is thrown by mistake has a class of its own. */
+const isOurBug = (cause: unknown): boolean =>
+  cause instanceof TypeError ||
+  cause instanceof RangeError ||
+  cause instanceof ReferenceError ||
+  (cause instanceof Error && cause.name === "InvariantViolated");

@@ -1,0 +1,210 @@
+import type { HttpAnswer, HttpRequest } from "@nixwave/agent";
+import {
+  type AgentHandlers,
+  agentHandlers,
+  type Batch,
+  closeReplayGates,
+  createWriter,
+  ParkedPolls,
+  RateLimit,
+  ReleaseWatch,
+  ServedReleases,
+  type Store,
+  sqliteStore,
+  UnitLogs,
+  type Writer,
+} from "@nixwave/cp";
+import { type Fleet, type Instant, instant } from "@nixwave/effects";
+import { HEADER } from "@nixwave/protocol";
+import type { SeededRandom, SimTime } from "@nixwave/testkit";
+import { type ArmedCrash, Life } from "./crash.ts";
+import { copyOf, type Db, newControlPlaneDb } from "./databases.ts";
+import type { ReleaseRepository } from "./repository.ts";
+import { NO_READER, route } from "./routes.ts";
+
+export interface ControlPlaneParts {
+  readonly time: SimTime;
+  readonly random: SeededRandom;
+  readonly repository: ReleaseRepository;
+  /** After a commit, before anybody is answered. */
+  readonly onCommit: (batch: Batch, now: Instant) => void;
+  readonly onCrash: (armed: ArmedCrash) => void;
+  /** It came up, over the database as it is. */
+  readonly onReady: () => void;
+  readonly onBug: (message: string) => void;
+  readonly say: (what: string) => void;
+}
+
+interface Process {
+  readonly life: Life;
+  writer: Writer | null;
+  handlers: AgentHandlers | null;
+}
+
+/** One look at the repository per so many seconds is enough here: each costs an event, and there are thousands of hours. */
+const LOOK_EVERY_MS = 10_000;
+const PARKED_MAX = 20_000;
+
+/** The control plane of a world: a database that outlives its processes, and at most one process. */
+export class SimControlPlane {
+  db: Db = newControlPlaneDb();
+  isDiskFull = false;
+  clockOffMs = 0;
+  #process: Process | null = null;
+  readonly #parts: ControlPlaneParts;
+
+  constructor(parts: ControlPlaneParts) {
+    this.#parts = parts;
+  }
+
+  get now(): Instant {
+    return instant(this.#parts.time.nowMs + this.clockOffMs);
+  }
+
+  get writer(): Writer | null {
+    return this.#process?.writer ?? null;
+  }
+
+  get fleet(): Fleet | null {
+    return this.writer?.fleet() ?? null;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== null;
+  }
+
+  arm(crash: ArmedCrash): void {
+    if (this.#process !== null) this.#process.life.armed = crash;
+  }
+
+  /** `recover`: the first look takes older releases too, as superseded. */
+  start(recover: boolean): void {
+    if (this.#process !== null) return;
+    const process: Process = { life: this.#newLife(), writer: null, handlers: null };
+    this.#process = process;
+    void this.#boot(process, recover);
+  }
+
+  kill(): void {
+    this.#process?.life.die();
+    this.#process = null;
+  }
+
+  /** Empty, with the gate `replay` closed: `serve --recover`. */
+  wipe(): void {
+    this.db = newControlPlaneDb();
+    closeReplayGates(this.db, this.#parts.repository.channels, this.now);
+  }
+
+  backup(): Db {
+    return copyOf(this.db);
+  }
+
+  /** `restore FILE`, or `silently`: a disk image that somebody put back without a word. */
+  restore(from: Db, silently: boolean): void {
+    this.db = copyOf(from);
+    if (silently) return;
+    const { repository } = this.#parts;
+    closeReplayGates(this.db, repository.channels, this.now);
+  }
+
+  async handle(request: HttpRequest, gone: AbortSignal): Promise<HttpAnswer> {
+    const process = this.#process;
+    if (process === null || process.handlers === null) throw new Error("connection refused");
+    const { handlers, life } = process;
+    const work = route(request, { handlers, repository: this.#parts.repository }, gone);
+    work.catch((cause: unknown) => {
+      if (!life.dead)
+        this.#parts.onBug(`${request.url} of ${request.headers[HEADER.host]}: ${String(cause)}`);
+    });
+    return await life.whileAlive(work);
+  }
+
+  #newLife(): Life {
+    const life: Life = new Life((armed) => {
+      // Its loop fails next; whoever waits for it takes the failure, so that it is nobody's unhandled rejection.
+      void this.#process?.writer?.stop().catch(() => undefined);
+      this.#process = null;
+      this.#parts.onCrash(armed);
+    });
+    return life;
+  }
+
+  async #boot(process: Process, recover: boolean): Promise<void> {
+    const { life } = process;
+    const { repository, time, onReady, onBug } = this.#parts;
+    const timer = time.timerOf(() => life.dead);
+    const clock = { now: () => this.now };
+    const cpTimer = {
+      at: (at: Instant, call: () => void) => timer.after(at - this.now, call),
+      soon: (call: () => void) => void timer.after(0, call),
+    };
+    const log = {
+      log: (level: string, message: string, fields: object) => {
+        if (message.includes("could not be decided")) onBug(JSON.stringify(fields));
+        else if (level === "error") this.#parts.say(`log ${level}: ${message}`);
+      },
+    };
+    const polls = new ParkedPolls(PARKED_MAX);
+    const writer = await createWriter({
+      store: this.#watched(sqliteStore(this.db, { crash: { point: (at) => life.pass(at) } })),
+      clock,
+      timer: cpTimer,
+      random: { bytes: (count) => this.#parts.random.bytes(count) },
+      ticks: () => 0,
+      crash: { point: (at) => life.pass(at) },
+      metrics: NO_METRICS,
+      logger: log,
+      notices: { dispatchReady: (host) => polls.wake(host), committed: () => undefined },
+    });
+    if (life.dead) return;
+    process.writer = writer;
+    process.handlers = agentHandlers({
+      submit: writer.submit,
+      reader: NO_READER,
+      polls,
+      limit: new RateLimit(),
+      releases: new ServedReleases("", () => null),
+      unitLogs: new UnitLogs(),
+      clock,
+      timer: cpTimer,
+    });
+    onReady();
+    const watch = new ReleaseWatch(
+      {
+        source: repository.source,
+        fingerprint: async () => repository.fingerprint(),
+        submit: writer.submit,
+        known: () => writer.fleet().channels(),
+        clock,
+        timer: {
+          at: (_, call) => timer.after(LOOK_EVERY_MS, call),
+          soon: (call) => void timer.after(0, call),
+        },
+        log,
+      },
+      { recover },
+    );
+    await watch.start();
+  }
+
+  #watched(store: Store): Store {
+    return {
+      ...store,
+      commit: async (batch) => {
+        if (this.isDiskFull) throw new Error("database or disk is full");
+        await store.commit(batch);
+        this.#parts.onCommit(batch, this.now);
+      },
+    };
+  }
+}
+
+const NO_METRICS = {
+  count: () => undefined,
+  committed: () => undefined,
+  commitFailed: () => undefined,
+  dispatchAcknowledged: () => undefined,
+  eventsDuplicated: () => undefined,
+  pollsParked: () => undefined,
+};

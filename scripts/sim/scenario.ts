@@ -1,0 +1,128 @@
+import type { Policy } from "@nixwave/effects";
+import type { SeededRandom, Weather } from "@nixwave/testkit";
+import type { Behaviour } from "./machine.ts";
+
+/** Everything that a world is told to do, made from its seed before it begins: so that a fault can be left out. */
+export interface Scenario {
+  readonly seed: number;
+  readonly hosts: readonly HostPlan[];
+  readonly releases: readonly ReleasePlan[];
+  readonly faults: readonly Fault[];
+  /** From then on nothing more is done to the world. */
+  readonly calmAtMs: number;
+  readonly pollWaitSecs: number;
+}
+
+export interface HostPlan {
+  readonly name: string;
+  readonly channel: string;
+  readonly wave: number;
+  readonly startsAtMs: number;
+  readonly wallOffMs: number;
+}
+
+export interface ReleasePlan {
+  readonly channel: string;
+  readonly version: string;
+  readonly atMs: number;
+  readonly soakSecs: number;
+  readonly waves: number;
+  readonly policy: Partial<Policy>;
+  readonly budgets: readonly { readonly hosts: readonly string[]; readonly max: number }[];
+  readonly edges: readonly { readonly gates: string; readonly gated: string }[];
+  readonly after: readonly string[];
+  /** By host; whoever is not named has a good closure. */
+  readonly behaviours: Readonly<Record<string, Behaviour>>;
+}
+
+export type OperatorAction =
+  | "pause"
+  | "resume"
+  | "clear"
+  | "cancel"
+  | "advance"
+  | "retry"
+  | "freeze"
+  | "unfreeze"
+  | "lift"
+  | "resume-after-restore";
+
+interface At {
+  readonly atMs: number;
+}
+/** `who` is a host's name, or "cp". */
+export type Fault = At &
+  (
+    | { readonly kind: "kill" | "power-cut"; readonly who: string; readonly downMs: number }
+    | {
+        readonly kind: "crash";
+        readonly who: string;
+        readonly point: string;
+        readonly passes: number;
+        readonly downMs: number;
+      }
+    | {
+        readonly kind: "weather";
+        readonly hosts: readonly string[];
+        readonly forMs: number;
+        readonly weather: Weather;
+      }
+    | { readonly kind: "jump"; readonly who: string; readonly byMs: number }
+    | {
+        readonly kind: "reboot";
+        readonly host: string;
+        readonly downMs: number;
+        readonly noClock: boolean;
+      }
+    | { readonly kind: "away"; readonly host: string; readonly forMs: number }
+    | { readonly kind: "dies" | "forgets"; readonly host: string }
+    | { readonly kind: "cloned"; readonly host: string; readonly forMs: number }
+    | { readonly kind: "disk-full"; readonly who: string; readonly forMs: number }
+    | { readonly kind: "cache-down"; readonly host: string; readonly forMs: number }
+    | { readonly kind: "wiped"; readonly downMs: number }
+    | {
+        readonly kind: "restored" | "set-back";
+        readonly backupAtMs: number;
+        readonly downMs: number;
+      }
+    | {
+        readonly kind: "operator";
+        readonly action: OperatorAction;
+        readonly channel: string;
+        readonly host: string;
+        readonly forMs: number | null;
+      }
+  );
+
+/** A quiet world: one channel, good releases, no faults. */
+export function quietScenario(seed: number, random: SeededRandom, hosts: number): Scenario {
+  const names = Array.from({ length: hosts }, (_, index) => `h-${index + 1}`);
+  const waves = Math.min(3, hosts);
+  return {
+    seed,
+    calmAtMs: 0,
+    pollWaitSecs: 60,
+    faults: [],
+    hosts: names.map((name, index) => ({
+      name,
+      channel: "stable",
+      wave: 1 + (index % waves),
+      startsAtMs: random.between(0, 5000),
+      wallOffMs: 0,
+    })),
+    releases: [
+      {
+        channel: "stable",
+        version: "v1",
+        atMs: 2000,
+        soakSecs: 30,
+        waves,
+        policy: {},
+        budgets: [],
+        edges: [],
+        after: [],
+        behaviours: {},
+      },
+    ],
+  };
+}
