@@ -101,8 +101,8 @@ function waitingByGate(fleet: Fleet): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const channel of fleet.channels()) {
     const newest = fleet.newestRollout(channel);
-    for (const { block } of newest === null ? [] : fleet.waiting(newest.rolloutId))
-      counts.set(block.gate, (counts.get(block.gate) ?? 0) + 1);
+    const waiting = newest === null ? [] : fleet.waitingByGate(newest.rolloutId);
+    for (const [gate, hosts] of waiting) counts.set(gate, (counts.get(gate) ?? 0) + hosts);
   }
   return counts;
 }

@@ -86,3 +86,14 @@ test("a host has drifted once a heartbeat that knows of its convergence says so"
   await bench.writer.submit<"Heartbeat">({ ...later, report: { ...later.report, ...runsOther } });
   expect(await scraped("nixwave_hosts_drifted")).toEqual(["nixwave_hosts_drifted 1"]);
 });
+
+test("waiting hosts are counted by the gate that holds them now, those of waves to come and under a pause too", async () => {
+  const agents = ["web-1", "web-2"].map((name) => new TestAgent(name));
+  const release = await releaseOf({ waves: [["web-1"], ["web-2"]], version: "new" });
+  await opened(bench, agents, release);
+  const waiting = () => scraped("nixwave_hosts_waiting{");
+  expect(await waiting()).toEqual(['nixwave_hosts_waiting{gate="wave"} 1']);
+  const { rolloutId } = release.value;
+  await bench.ask<"Pause">({ kind: "Pause", by: "ops", reason: "x", rolloutId, until: null });
+  expect(await waiting()).toEqual(['nixwave_hosts_waiting{gate="paused"} 2']);
+});

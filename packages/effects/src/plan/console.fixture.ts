@@ -130,6 +130,18 @@ export class Console {
         return null;
       case "why":
         return explanationWords(explainHost(cp.fleet, host(first), cp.now));
+      case "waiting": {
+        const newest = cp.fleet.newestRollout(channel(first));
+        if (newest === null) return "no rollout";
+        const counts = [...cp.fleet.waitingByGate(newest.rolloutId)];
+        const of = (gate: string) =>
+          cp.fleet
+            .waiting(newest.rolloutId)
+            .flatMap((one) => (one.block.gate === gate ? [one.host] : []));
+        return counts
+          .map(([gate, n]) => `${gate} holds ${n}: ${of(gate).join(", ") || "not looked at yet"}`)
+          .join("; ");
+      }
       case "next":
         return `next plan ${clock(nextPlanAt(cp.fleet))}`;
       default:

@@ -61,6 +61,11 @@ export class KeptCounts implements Counts {
     return waveTally(rollout, wave, standings, this.failures(rollout));
   }
 
+  /** Hosts of a wave that were never dispatched to, and are not passed over. */
+  untried(rollout: RolloutEntry, wave: number): number {
+    return this.#rollouts.get(rollout)?.waves.get(wave)?.untried ?? 0;
+  }
+
   held(budget: string): ReadonlyMap<HostName, number> {
     return this.#budgets.get(budget) ?? new Map();
   }
@@ -160,6 +165,7 @@ const noStandings = (): { [S in Standing]: number } => ({
   forgiven: 0,
   tolerated: 0,
   open: 0,
+  untried: 0,
 });
 
 function waveTally(

@@ -14,7 +14,8 @@ import type { HostSight } from "./member.ts";
 import type { Plan } from "./plan.ts";
 import { compareNames } from "./releaseIndex.ts";
 import { settle } from "./settle.ts";
-import type { Waiting } from "./waiting.ts";
+import type { GateName, Waiting } from "./waiting.ts";
+import { countWaiting, waitingOf } from "./waits.ts";
 
 export interface Quarantine {
   readonly channel: Channel;
@@ -171,12 +172,16 @@ export class FleetState {
     return [...this.index.counts.held(budget).keys()].toSorted(compareNames);
   }
 
-  /** As of the last plan that looked at each host, in its order; `explainHost` computes it afresh. */
+  /** Why the hosts wait that a plan has looked at, as of the last one, in its order; `explainHost` computes it afresh. */
   waiting(rolloutId: RolloutId): readonly Waiting[] {
-    const members = this.index.rollouts.get(rolloutId)?.members.values() ?? [];
-    return [...members]
-      .toSorted((a, b) => a.order - b.order)
-      .flatMap(({ waiting }) => (waiting === null ? [] : [waiting]));
+    const entry = this.index.rollouts.get(rolloutId);
+    return entry === undefined ? [] : waitingOf(this.index, entry);
+  }
+
+  /** How many hosts wait at which gate, those of waves to come too. Reads no host. Empty for a rollout that is not planned. */
+  waitingByGate(rolloutId: RolloutId): ReadonlyMap<GateName, number> {
+    const entry = this.index.rollouts.get(rolloutId);
+    return entry === undefined ? new Map() : countWaiting(this.index, entry);
   }
 
   /** Everything that `apply` keeps counted, counted anew: tests hold the two equal. */

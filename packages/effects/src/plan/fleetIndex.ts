@@ -17,6 +17,7 @@ import { Freezes } from "./freezes.ts";
 import { applyToHost } from "./hostChange.ts";
 import { type HostEntry, isPlanned, type Member, type RolloutEntry, UNCOUNTED } from "./member.ts";
 import { applyToRollout } from "./rolloutChange.ts";
+import { WaitCounts } from "./waitCounts.ts";
 
 /** The fleet's parts, indexed, and the agenda that every change adds to. */
 export class FleetIndex {
@@ -29,6 +30,7 @@ export class FleetIndex {
   readonly agenda = new Agenda();
   /** The first plan of this process: a host that waited then may have waited before. */
   firstPlanAt: Instant | null = null;
+  lastPlanAt: Instant | null = null;
   /** Channels in topological order. */
   order: readonly Channel[] = [];
   readonly rankOf = new Map<Channel, number>();
@@ -97,6 +99,7 @@ export class FleetIndex {
       release: null,
       members: new Map(),
       newest: false,
+      waits: new WaitCounts(),
     };
     this.rollouts.set(of.rolloutId, made);
     return made;
@@ -121,6 +124,7 @@ export class FleetIndex {
       dispatch: null,
       counted: UNCOUNTED,
       waiting: null,
+      waitsAt: null,
       waitingSince: null,
       wakesWhenHeard: false,
       timerAt: null,
@@ -156,6 +160,7 @@ export class FleetIndex {
   drop(member: Member): void {
     for (const budget of this.counts.remove(member)) this.agenda.freed.add(budget);
     this.agenda.drop(member);
+    member.rollout.waits.move(member.waitsAt, null);
     member.rollout.members.delete(member.host.host);
     member.host.members.delete(member.rollout.rolloutId);
   }

@@ -7,6 +7,7 @@ import { type Instant, later } from "../time.ts";
 import type { HostReport } from "./change.ts";
 import { type Dispatch, isOpen } from "./dispatch.ts";
 import type { ReleaseIndex } from "./releaseIndex.ts";
+import type { Place, WaitCounts } from "./waitCounts.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** What the CP knows of a host beside its records. */
@@ -50,10 +51,11 @@ export interface RolloutEntry {
   readonly members: Map<HostName, Member>;
   /** Created last of the channel's opened rollouts: the one that is planned. */
   newest: boolean;
+  readonly waits: WaitCounts;
 }
 
 /** How a host stands in its wave; see `standingOf`. */
-export type Standing = "proven" | "skipped" | "forgiven" | "tolerated" | "open";
+export type Standing = "proven" | "skipped" | "forgiven" | "tolerated" | "open" | "untried";
 
 /** What the indices last counted a member as, so that it can be taken out again. */
 export interface Counted {
@@ -85,6 +87,8 @@ export interface Member {
   counted: Counted;
   /** What the last plan that looked at it found; null if nothing held it. */
   waiting: Waiting | null;
+  /** The same, as its rollout counts it. */
+  waitsAt: Place | null;
   /** When a plan first found it at that gate. */
   waitingSince: Instant | null;
   /** Being heard may move it: it was blocked by silence. */
@@ -119,7 +123,8 @@ export function standingOf(member: Member): Standing {
   const { record, marks } = member;
   if (isProven(member)) return "proven";
   if (marks.skippedAt !== null) return "skipped";
-  if (!hasFailed(member) || marks.attemptDue !== null) return "open";
+  const isUntried = record === null && member.dispatch === null;
+  if (!hasFailed(member) || marks.attemptDue !== null) return isUntried ? "untried" : "open";
   if (marks.lostAt === null && record?.kind === "Failed" && record.rollback === "owed")
     return "open";
   return marks.forgivenAt === null ? "tolerated" : "forgiven";
