@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { openSync } from "node:fs";
 
 /** How a process ended: its exit code, or null and the signal that ended it. */
-interface Ended {
+export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -17,10 +17,8 @@ export interface StartedProcess {
   signal(signal: NodeJS.Signals): void;
 }
 
-export interface ProcessPlan {
+interface RunPlan {
   readonly name: string;
-  /** The program's file and its arguments; it runs under this Node. */
-  readonly script: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -28,16 +26,24 @@ export interface ProcessPlan {
   readonly logFile: string;
 }
 
-/** Starts a script under this very Node, with its output in a file: nobody has to read a pipe for it to go on. */
-export function startProcess(plan: ProcessPlan): StartedProcess {
+export interface ProcessPlan extends RunPlan {
+  /** The program's file; it runs under this very Node. */
+  readonly script: string;
+}
+
+export const startProcess = ({ script, args, ...plan }: ProcessPlan): StartedProcess =>
+  startCommand({ ...plan, command: process.execPath, args: [script, ...args] });
+
+/** Starts a command with its output in a file: nobody has to read a pipe for it to go on. */
+export function startCommand(plan: RunPlan & { readonly command: string }): StartedProcess {
   const log = openSync(plan.logFile, "a");
-  const child = spawn(process.execPath, [plan.script, ...plan.args], {
+  const child = spawn(plan.command, plan.args, {
     cwd: plan.cwd,
     env: { ...inherited(), ...plan.env },
     stdio: ["ignore", log, log],
   });
   const { pid } = child;
-  if (pid === undefined) throw new Error(`${plan.name} could not be started: ${plan.script}`);
+  if (pid === undefined) throw new Error(`${plan.name} could not be started: ${plan.command}`);
   const ended = endOf(child);
   return {
     name: plan.name,

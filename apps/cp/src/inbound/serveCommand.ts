@@ -5,6 +5,7 @@ import { recover } from "../maintenance/recover.ts";
 import { databasePath } from "../store/database.ts";
 import type { CommandPorts } from "./commands.ts";
 import { type ControlPlane, startControlPlane } from "./controlPlane.ts";
+import { holdOut } from "./holdOut.ts";
 import { lockDataDir } from "./processLock.ts";
 import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
 import { releaseDirectory } from "./releaseDirectory.ts";
@@ -17,6 +18,8 @@ function folderFault(dir: string, mode: number): string | null {
     return null;
   } catch (cause) {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    // A mount that is read-only at the moment is waited for (holdOut.ts).
+    if (code === "EROFS") return null;
     return code === "ENOENT" ? "there is none" : `it can't be used (${code})`;
   }
 }
@@ -54,10 +57,10 @@ function startFault(cause: unknown, { listen: { host, port } }: ServeConfig): st
     : messageOf(cause);
 }
 
-async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Promise<string | null> {
-  const world = ports.world();
-  // Listened for from the start: a signal while it starts is not lost, and stops it once it has.
-  const told = ports.toldToStop();
+async function serveUntilStopped(
+  config: ServeConfig,
+  { world, told }: Served,
+): Promise<string | null> {
   let plane: ControlPlane;
   try {
     if (config.recover) await beginRecovery(config, world);
@@ -78,15 +81,30 @@ async function serveUntilStopped(config: ServeConfig, ports: CommandPorts): Prom
   }
 }
 
+interface Served {
+  readonly world: WorldPorts;
+  /** Resolves with the signal that told it to stop. */
+  readonly told: Promise<string>;
+}
+
 /** Serves until told to stop; null then, or the sentence that says why it did not serve. */
 export async function serve(config: ServeConfig, ports: CommandPorts): Promise<string | null> {
   const fault = preflight(config);
   if (fault !== null) return fault;
   if (config.recover) mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const world = ports.world();
+  // Listened for from the start: a signal while it starts is not lost, and stops it once it has.
+  const told = ports.toldToStop();
+  try {
+    const { dataDir: dir, listen } = config;
+    if (!(await holdOut({ dir, listen, told }, world))) return null;
+  } catch (cause) {
+    return startFault(cause, config);
+  }
   const lock = lockDataDir(config.dataDir);
   if (!lock.ok) return lock.error;
   try {
-    return await serveUntilStopped(config, ports);
+    return await serveUntilStopped(config, { world, told });
   } finally {
     lock.value.release();
   }
