@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Release } from "@nixwave/effects";
+import { isSeq, type Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { expect, test } from "vitest";
 import type { Journal } from "./journal/journal.ts";
@@ -133,6 +133,22 @@ test("with a bad network, a refusing control plane and kills, each stream arrive
       }
       expect(world.journal.outbox.counts().unacknowledged).toBe(0);
     });
+});
+
+test("an answer that acknowledges more than was ever written begins a new journal: somebody else writes under this one", async () => {
+  await inWorld(async (world) => {
+    world.start();
+    const release = world.cp.release(closure("new"));
+    world.cp.dispatch(release);
+    await world.passUntil(() => world.cp.record(release)?.kind === "Soaking", 600);
+    const before = world.journal.facts().journalId;
+    const mirror = world.cp.mirrors.get(release.rolloutId);
+    const lastSeq = 99;
+    if (mirror === undefined || !isSeq(lastSeq)) throw new Error("the host soaks");
+    mirror.record = { ...mirror.record, lastSeq };
+    await world.passUntil(() => world.journal.facts().journalId !== before, 300);
+    expect(world.record(release)).toBeNull();
+  });
 });
 
 test("what no replay can ask for any more is dropped; the newest rollout and its previous stay whole", async () => {

@@ -117,13 +117,28 @@ export class Drainer {
         kind: "failed",
         retryAfterSecs: call.kind === "problem" ? call.retryAfterSecs : null,
       };
-    await this.#parts.mailbox.submit({
-      kind: "JournalRefused",
-      journalId,
-      code: refused,
-      nextJournalId: newJournalId(this.#parts.random),
-    });
+    await this.#refused(journalId, refused);
     return { kind: "sent" };
+  }
+
+  async #refused(journalId: JournalId, code: "old-journal" | "set-back"): Promise<void> {
+    const nextJournalId = newJournalId(this.#parts.random);
+    await this.#parts.mailbox.submit({ kind: "JournalRefused", journalId, code, nextJournalId });
+  }
+
+  /**
+   * The CP acknowledges a number that this journal never gave: somebody else writes under it, a clone or what ran before a
+   * snapshot was put back. Taken as it is, the answer would count lines as received that never were.
+   */
+  #isSetBack(batch: readonly OutboxLine[], { streams }: EventsAnswer): boolean {
+    const { journal } = this.#parts;
+    const lastSent = new Map(batch.map(({ rolloutId, seq }) => [rolloutId, seq]));
+    return [...lastSent].some(([rolloutId, seq]) => {
+      const ackedThrough = streams[rolloutId]?.ackedThrough ?? 0;
+      if (ackedThrough <= seq) return false;
+      const record = journal.record(rolloutId);
+      return record !== null && ackedThrough > record.lastSeq;
+    });
   }
 
   #nextBatch(): readonly OutboxLine[] {
@@ -141,6 +156,10 @@ export class Drainer {
     batch: readonly OutboxLine[],
     answer: EventsAnswer,
   ): Promise<{ kind: "sent" } | { kind: "failed"; retryAfterSecs: null }> {
+    if (this.#isSetBack(batch, answer)) {
+      await this.#refused(journalId, "set-back");
+      return { kind: "sent" };
+    }
     await this.#parts.mailbox.submit({ kind: "OutboxAcked", journalId, streams: answer.streams });
     for (const { line, reason } of answer.badLines)
       this.#parts.onTrouble(`the control plane could not read line ${line} of a batch`, reason);
