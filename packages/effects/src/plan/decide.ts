@@ -11,10 +11,12 @@ import {
   isUnfinished,
   isWaveOpen,
   type Member,
+  mayStillBeAcked,
   type Owed,
   owed,
   silentSince,
   standingOf,
+  unheardFrom,
 } from "./member.ts";
 
 /** What is to be done about one host now. One thing a round: the next round sees it done. */
@@ -96,17 +98,22 @@ function passingInput(member: Member, look: Look): Input | null {
   return reason === null && isHeard ? { kind: "HostReturned", ...of } : null;
 }
 
-/** Why the host is to be passed over now, or null. Never one that has something to show for itself. */
+/**
+ * Why the host is to be passed over now, or null. Never one that has something to show for itself, unless it keeps a slot by a
+ * dispatch that was withdrawn: nobody else would ever free that of a host that is not heard again, in whatever rollout.
+ */
 export function skipReason(member: Member, look: Look): SkipReason | null {
-  const { host, rollout, listed } = member;
-  if (standingOf({ ...member, marks: { ...member.marks, skippedAt: null } }) === "proven")
-    return null;
+  const { host, rollout, listed, dispatch } = member;
+  const isProven =
+    standingOf({ ...member, marks: { ...member.marks, skippedAt: null } }) === "proven";
   const awaits = awaitsDispatch(member) && isWaveOpen(member);
   const unfinished = isUnfinished(member);
-  if (!awaits && !unfinished) return null;
+  const mayAck = mayStillBeAcked(host, dispatch);
+  if (!awaits && !unfinished && !mayAck) return null;
   if (host.revoked) return "revoked";
+  if (isProven && !mayAck) return null;
   const quarantined = look.channelOf(rollout).quarantined;
-  if (awaits && !unfinished && listed !== null && quarantined.has(listed.closure))
+  if (awaits && !unfinished && !isProven && listed !== null && quarantined.has(listed.closure))
     return "quarantined";
   const deadline = offlineDeadline(member, look);
   return deadline !== null && look.now >= deadline ? "offline" : null;
@@ -141,9 +148,14 @@ function offlineDeadline(member: Member, look: Look): Instant | null {
 
 /** The next instant at which more silence would mean something, or null. */
 function silenceDeadline(member: Member, look: Look): Instant | null {
-  if (member.marks.skippedAt !== null || member.marks.lostAt !== null) return null;
-  const waits = (awaitsDispatch(member) && isWaveOpen(member)) || isUnfinished(member);
+  const { host, marks, dispatch } = member;
+  if (marks.skippedAt !== null || marks.lostAt !== null) return null;
+  const awaits = awaitsDispatch(member) && isWaveOpen(member);
+  const waits = awaits || isUnfinished(member) || mayStillBeAcked(host, dispatch);
   const passing = waits ? offlineDeadline(member, look) : null;
-  const due = [lostDeadline(member, look), passing].filter((at) => at !== null && at > look.now);
-  return earliest(due.flatMap((at) => (at === null ? [] : [at])));
+  const closing = awaits ? unheardFrom(member, look.index.readyAt) : null;
+  const due = [lostDeadline(member, look), passing, closing].flatMap((at) =>
+    at !== null && at > look.now ? [at] : [],
+  );
+  return earliest(due);
 }

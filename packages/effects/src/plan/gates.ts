@@ -4,7 +4,16 @@ import { CLEARS } from "./clears.ts";
 import { isOpen } from "./dispatch.ts";
 import { duplicateUntil, JOURNALS_MAX } from "./hostChange.ts";
 import type { Look } from "./look.ts";
-import { isBusy, isProven, type Member, owed, type RolloutEntry, silentSince } from "./member.ts";
+import {
+  isAway,
+  isBusy,
+  isLost,
+  isProven,
+  type Member,
+  owed,
+  type RolloutEntry,
+  unheardFrom,
+} from "./member.ts";
 import { compareNames } from "./releaseIndex.ts";
 import type { Block, GateName } from "./waiting.ts";
 
@@ -172,13 +181,12 @@ function quarantined({ rollout, listed }: Member, look: Look): Blocked | null {
   return blocked(block, { clears: CLEARS.lift(channel, listed.closure) });
 }
 
-/** Also a host that was never heard, is lost, or was passed over and has not come back: a dispatch would only hold a slot. */
+/** Also a host that is lost or away, or was passed over and has not come back: a dispatch would only hold a slot. */
 function offline(member: Member, look: Look): Blocked | null {
-  const { host, marks, rollout } = member;
-  const grace = rollout.release?.release.policy.offlineGraceSecs ?? 0;
-  const isSilent = look.now >= addSecs(silentSince(member, look.index.readyAt), grace);
-  const unheard = host.lastHeardAt === null || marks.lostAt !== null || marks.skippedAt !== null;
-  if (!isSilent && !unheard) return null;
+  const { host, marks } = member;
+  const from = unheardFrom(member, look.index.readyAt);
+  const isHeard = from !== null && look.now < from && marks.skippedAt === null;
+  if (isHeard && !isAway(host) && !isLost(host)) return null;
   const { lastHeardAt, report } = host;
   return blocked({ gate: "offline", lastHeardAt, leaving: report?.leaving ?? null });
 }

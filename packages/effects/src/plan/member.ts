@@ -3,7 +3,7 @@ import type { Attempt, Channel, HostName, JournalId, RolloutId } from "../ids.ts
 import { FIRST_ATTEMPT } from "../ids.ts";
 import type { ReleaseHost } from "../release.ts";
 import type { HostMarks, Rollout } from "../rollout/state.ts";
-import { type Instant, later } from "../time.ts";
+import { addSecs, type Instant, later } from "../time.ts";
 import type { HostReport } from "./change.ts";
 import { type Dispatch, isOpen } from "./dispatch.ts";
 import type { ReleaseIndex } from "./releaseIndex.ts";
@@ -137,7 +137,7 @@ export function standingOf(member: Member): Standing {
  */
 export function holdsSlot({ host, record, marks, dispatch }: Member): boolean {
   if (marks.lostAt !== null || marks.skippedAt !== null) return false;
-  if (dispatch !== null && (isOpen(dispatch) || mayStillBeAcked(host, dispatch))) return true;
+  if ((dispatch !== null && isOpen(dispatch)) || mayStillBeAcked(host, dispatch)) return true;
   return record !== null && marks.forgottenAt === null && isInFlight(record);
 }
 
@@ -145,8 +145,9 @@ export function holdsSlot({ host, record, marks, dispatch }: Member): boolean {
 export const mayHoldSlot = ({ state, leaseUntil }: Dispatch): boolean =>
   (state === "cancelled" || state === "superseded") && leaseUntil !== null;
 
-function mayStillBeAcked(host: HostEntry, dispatch: Dispatch): boolean {
-  if (dispatch.leaseUntil === null || !mayHoldSlot(dispatch)) return false;
+/** Withdrawn, and the host has not shown since that it will leave it be. */
+export function mayStillBeAcked(host: HostEntry, dispatch: Dispatch | null): boolean {
+  if (dispatch === null || dispatch.leaseUntil === null || !mayHoldSlot(dispatch)) return false;
   if (host.reportAt === null || host.reportAt <= dispatch.leaseUntil) return true;
   return (host.report?.streams ?? []).some(
     ({ rolloutId, attempt }) => rolloutId === dispatch.rolloutId && attempt === dispatch.attempt,
@@ -165,6 +166,20 @@ export function silentSince({ host, rollout }: Member, readyAt: Instant): Instan
   const from = later(host.lastHeardAt ?? readyAt, readyAt);
   return later(from, rollout.rollout?.openedAt ?? readyAt);
 }
+
+/**
+ * From when on a silent host is dispatched to no more, or null if it was never heard. The rollout's age gives a host time until its wave
+ * goes on without it, not the slot that a dispatch would hold meanwhile (hazard 34).
+ */
+export function unheardFrom({ host, rollout }: Member, readyAt: Instant): Instant | null {
+  if (host.lastHeardAt === null) return null;
+  const grace = rollout.release?.release.policy.offlineGraceSecs ?? 0;
+  return addSecs(later(host.lastHeardAt, readyAt), grace);
+}
+
+/** Lost on its way in any rollout, and not heard since. */
+export const isLost = ({ members }: HostEntry): boolean =>
+  [...members.values()].some(({ marks }) => marks.lostAt !== null);
 
 /** It said with its last word that it goes off or to sleep: away, not lost. */
 export function isAway({ report, reportAt, lastHeardAt }: HostSight): boolean {
