@@ -250,13 +250,14 @@ export class DemoFleet {
     });
   }
 
+  /** Runs `nixwave-cp …`, such as `backup`. */
+  cpCommand(args: readonly string[]): ReturnType<typeof runScript> {
+    return runScript({ script: BIN.cp, args, cwd: this.folder });
+  }
+
   /** `nixwave-cp check` on the stopped or running control plane's data; its output where it finds something. */
   async check(): Promise<string | null> {
-    const { code, stdout, stderr } = await runScript({
-      script: BIN.cp,
-      args: ["check", "--data", this.data],
-      cwd: this.folder,
-    });
+    const { code, stdout, stderr } = await this.cpCommand(["check", "--data", this.data]);
     return code === 0 ? null : `${stdout}${stderr}`.trim();
   }
 

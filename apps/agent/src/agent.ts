@@ -130,7 +130,6 @@ function sourcesOf(
   const onTrouble = troubleOf(parts.logs);
   const all = { journal, controlPlane, mailbox, timer, random, now, onTrouble };
   const verifier = new Verifier({ ...all, host: parts.host, activation });
-  const poller = new Poller({ ...all, verifier, waitSecs: parts.pollWaitSecs });
   const heartbeats = new Heartbeats({
     ...all,
     activation,
@@ -140,7 +139,9 @@ function sourcesOf(
     diskFreeBytes: () => ports.disk.freeBytes(parts.stateDir),
     unitLog: () => lastUnitLog(parts),
   });
-  const drainer = new Drainer({ ...all, crash, outage, askHeartbeat: () => heartbeats.ask() });
+  const askHeartbeat = () => heartbeats.ask();
+  const poller = new Poller({ ...all, verifier, waitSecs: parts.pollWaitSecs, askHeartbeat });
+  const drainer = new Drainer({ ...all, crash, outage, askHeartbeat });
   return { verifier, poller, heartbeats, drainer };
 }
 

@@ -17,6 +17,8 @@ export interface PollParts {
   readonly random: Random;
   readonly now: () => Instant;
   readonly waitSecs: number;
+  /** A control plane that went away may come back with less than it had: it is told soon what this journal keeps. */
+  readonly askHeartbeat: () => void;
   readonly onTrouble: (message: string, cause: unknown) => void;
 }
 
@@ -82,7 +84,9 @@ export class Poller {
         await mailbox.submit({ kind: "JournalRefused", journalId, code: refused, nextJournalId });
       }
       const retryAfterSecs = call.kind === "problem" ? call.retryAfterSecs : null;
-      return await this.#backoff.failed(signal, retryAfterSecs);
+      await this.#backoff.failed(signal, retryAfterSecs);
+      if (call.kind === "unreachable") this.#parts.askHeartbeat();
+      return;
     }
     if (held !== null) verifier.renewed(held, (leaseSecs) => addSecs(sentAt, leaseSecs));
     if (call.value === null) return await this.#nothing(sentAt, signal);
