@@ -50,7 +50,8 @@ function rolloutActions(ports: ActionPorts): Pick<OperatorActions, RolloutAction
   const shown = (rolloutId: RolloutId): RolloutSummary => {
     const fleet = writer.fleet();
     const opened = knownRollout(fleet, rolloutId);
-    return rolloutSummary(fleet, opened, rowsOf(fleet, opened.release, clock.now()));
+    const now = clock.now();
+    return rolloutSummary(fleet, opened, { rows: rowsOf(fleet, opened.release, now), now });
   };
   return {
     pauseRollout: async ({ params: { rolloutId }, body }, caller) => {

@@ -137,7 +137,7 @@ function fleetReads({ writer, reader, clock }: ReadPorts): Pick<OperatorReads, F
         .sort((a, b) => b.rollout.openedAt - a.rollout.openedAt);
       return mapPage(
         page(opened, ({ rollout }) => rollout.rolloutId, query),
-        (of) => rolloutSummary(fleet, of, rowsOf(fleet, of.release, now)),
+        (of) => rolloutSummary(fleet, of, { rows: rowsOf(fleet, of.release, now), now }),
       );
     },
     getRollout: ({ params }) => {
@@ -230,7 +230,8 @@ export function operatorReads(ports: ReadPorts): OperatorReads {
       const keyOf = ({ channel, closure }: (typeof quarantines)[number]) => `${channel}/${closure}`;
       return mapPage(page(quarantines, keyOf, query), (of) => quarantineView(fleet, of));
     },
-    getFreezes: ({ query }) => page(writer.fleet().freezes(), ({ freezeId }) => freezeId, query),
+    getFreezes: ({ query }) =>
+      page(writer.fleet().freezesInForce(ports.clock.now()), ({ freezeId }) => freezeId, query),
     getMetrics: () => ports.metrics(),
   };
 }

@@ -2,6 +2,7 @@ import {
   CLEARS,
   type FleetState,
   type Instant,
+  pauseAt,
   type Release,
   type Rollout,
   type RolloutId,
@@ -31,7 +32,7 @@ export const rowsOf = (fleet: FleetState, release: Release, now: Instant): reado
 function nextOf(
   fleet: FleetState,
   rollout: Rollout,
-  halted: RolloutSummary["halted"],
+  { halted, now }: { readonly halted: RolloutSummary["halted"]; readonly now: Instant },
 ): readonly string[] {
   const id = shortId(rollout);
   if (halted?.cause === "cancelled") return [CLEARS.release()];
@@ -41,7 +42,7 @@ function nextOf(
   }
   if (rollout.kind === "Superseded" || rollout.kind === "Pruned") return [];
   const next = new Set<string>();
-  if (rollout.pause !== null) next.add(`nixwave resume ${id} --reason "…"`);
+  if (pauseAt(rollout, now) !== null) next.add(`nixwave resume ${id} --reason "…"`);
   for (const { host, clears } of fleet.waiting(rollout.rolloutId)) {
     if (clears === null) continue;
     next.add(`nixwave why ${host}`).add(clears);
@@ -54,7 +55,7 @@ function nextOf(
 export function rolloutSummary(
   fleet: FleetState,
   { rollout, release }: { readonly rollout: Rollout; readonly release: Release },
-  rows: readonly HostRow[],
+  { rows, now }: { readonly rows: readonly HostRow[]; readonly now: Instant },
 ): RolloutSummary {
   const halted = haltOf(fleet, rollout, release);
   const tallies = fleet.waves(rollout.rolloutId);
@@ -74,9 +75,9 @@ export function rolloutSummary(
     hosts: release.hosts.length,
     done: tallies.length === 0 ? converged : tallies.reduce((sum, { done }) => sum + done, 0),
     counts: countShown(rows),
-    pause: rollout.pause,
+    pause: pauseAt(rollout, now),
     halted,
     supersededBy: rollout.kind === "Superseded" ? rollout.supersededBy : null,
-    next: nextOf(fleet, rollout, halted),
+    next: nextOf(fleet, rollout, { halted, now }),
   };
 }

@@ -21,9 +21,9 @@ function unheardOf(rows: readonly HostRow[]): number | null {
   return null;
 }
 
-function freezesOf(fleet: FleetState, channel: Channel): ChannelStatus["freezes"] {
+function freezesOf(fleet: FleetState, channel: Channel, now: Instant): ChannelStatus["freezes"] {
   const release = fleet.currentRelease(channel);
-  return fleet.freezes().filter(({ scope }) => {
+  return fleet.freezesInForce(now).filter(({ scope }) => {
     switch (scope.kind) {
       case "all":
         return true;
@@ -41,10 +41,10 @@ function channelStatus(fleet: FleetState, channel: Channel, now: Instant): Chann
   const rows = opened === null ? [] : rowsOf(fleet, opened.release, now);
   return {
     channel,
-    rollout: opened === null ? null : rolloutSummary(fleet, opened, rows),
+    rollout: opened === null ? null : rolloutSummary(fleet, opened, { rows, now }),
     unverified: fleet.unverified(channel),
     unheard: unheardOf(rows),
-    freezes: freezesOf(fleet, channel),
+    freezes: freezesOf(fleet, channel, now),
   };
 }
 

@@ -60,6 +60,8 @@ export function whyView(
       row.targetClosure !== null &&
       fleet.quarantinedSince(row.channel, row.targetClosure) !== null,
     rollout:
-      opened === null ? null : rolloutSummary(fleet, opened, rowsOf(fleet, opened.release, now)),
+      opened === null
+        ? null
+        : rolloutSummary(fleet, opened, { rows: rowsOf(fleet, opened.release, now), now }),
   };
 }

@@ -10,6 +10,7 @@ import { scan, type WaveTally } from "./counts.ts";
 import { type Dispatch, isOpen } from "./dispatch.ts";
 import { hasDrifted, lastKnown } from "./drift.ts";
 import { FleetIndex } from "./fleetIndex.ts";
+import { isInForce } from "./freezes.ts";
 import type { HostSight } from "./member.ts";
 import type { Plan } from "./plan.ts";
 import { compareNames } from "./releaseIndex.ts";
@@ -147,6 +148,10 @@ export class FleetState {
   /** Expired ones too, until they are removed. */
   freezes(): readonly Freeze[] {
     return this.index.freezes.list();
+  }
+
+  freezesInForce(now: Instant): readonly Freeze[] {
+    return this.index.freezes.list().filter((freeze) => isInForce(freeze, now));
   }
 
   unverified(channel: Channel): { readonly reason: string; readonly since: Instant } | null {

@@ -1,3 +1,4 @@
+import { pauseAt } from "../rollout/state.ts";
 import { addSecs, earliest, type Instant, later } from "../time.ts";
 import type { ChannelEntry } from "./channel.ts";
 import { CLEARS } from "./clears.ts";
@@ -138,8 +139,8 @@ function unverified(entry: RolloutEntry, look: Look): Blocked | null {
 }
 
 function paused(entry: RolloutEntry, look: Look): Blocked | null {
-  const pause = entry.rollout?.pause ?? null;
-  if (pause === null || (pause.until !== null && look.now >= pause.until)) return null;
+  const pause = entry.rollout === null ? null : pauseAt(entry.rollout, look.now);
+  if (pause === null) return null;
   return blocked(
     { gate: "paused", pause },
     { earliest: pause.until, clears: CLEARS.resume(entry) },

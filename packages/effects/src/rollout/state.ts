@@ -19,6 +19,11 @@ export interface Pause {
   readonly until: Instant | null;
 }
 
+/** The pause that holds the rollout now: the first instant that is no longer paused is `until`. */
+export function pauseAt({ pause }: Rollout, now: Instant): Pause | null {
+  return pause === null || (pause.until !== null && now >= pause.until) ? null : pause;
+}
+
 interface RolloutBase {
   readonly rolloutId: RolloutId;
   readonly channel: Channel;
