@@ -24,7 +24,7 @@ function crashPoints(file: string): readonly string[] {
 const AGENT_POINTS = crashPoints("apps/agent/src/crashPoint.ts");
 const CP_POINTS = crashPoints("apps/cp/src/crashPoint.ts");
 
-describe("kill -9 at each named crash point", { timeout: RUN_MS }, () => {
+describe.concurrent("kill -9 at each named crash point", { timeout: RUN_MS }, () => {
   test(`agents: ${AGENT_POINTS.length} points, a host for each`, async () => {
     const hosts: readonly DemoHost[] = AGENT_POINTS.map((point) => ({
       name: hostOf(point),
