@@ -28,8 +28,22 @@ import type { Loaded, LoadedHost } from "./store.ts";
 /** Row decoders: a row that does not fit its schema stops the start with its table, it is never skipped (hazard 75). */
 const at = z.number().refine(isInstant);
 
+/** A column that holds JSON: what is wrong in it is an issue of the row, so that the message can name the table. */
+const jsonOf = <T>(schema: z.ZodType<T, unknown>) =>
+  z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        context.addIssue({ code: "custom", message: "not JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
+
 const bodyOf = <T>(schema: z.ZodType<T, unknown>) =>
-  z.object({ body: z.string() }).transform((row) => schema.parse(JSON.parse(row.body)));
+  z.object({ body: jsonOf(schema) }).transform(({ body }) => body);
 
 export const storedReport = z
   .object({
@@ -87,7 +101,7 @@ const channelRow = z
 const hostRow = z.object({
   host: hostName,
   last_heard_at: at,
-  report: z.string().nullable(),
+  report: jsonOf(storedReport).nullable(),
   foreign_head: sha256Text.nullable(),
 });
 const journalRow = z.object({ host: hostName, journal_id: journalId, began_at: at });
@@ -174,11 +188,10 @@ function loadHosts(db: Connection): readonly LoadedHost[] {
   const byHost = Map.groupBy(journals, (row) => row.host);
   return [...byHost].map(([host, began]) => {
     const row = heard.get(host) ?? null;
-    const report = row?.report ?? null;
     return {
       host,
       lastHeardAt: row?.last_heard_at ?? null,
-      report: report === null ? null : storedReport.parse(JSON.parse(report)),
+      report: row?.report ?? null,
       foreignHead: row?.foreign_head ?? null,
       journals: began.map((journal) => ({
         journalId: journal.journal_id,
