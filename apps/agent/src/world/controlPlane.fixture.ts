@@ -23,6 +23,7 @@ import {
   dispatchOffer,
   eventsAnswer,
   HEADER,
+  type Heartbeat,
   heartbeat,
   heartbeatAnswer,
   type Line,
@@ -69,7 +70,7 @@ export class TestControlPlane {
   refuse: ((line: Line) => string | null) | null = null;
   /** Polls are answered at once, as by one that is about to stop. */
   hurried = false;
-  readonly leavings: (string | null)[] = [];
+  readonly heartbeats: Heartbeat[] = [];
   /** So many answers to events get lost on their way, after they were taken. */
   answersToLose = 0;
   /** Sees each batch before anything else does. */
@@ -317,8 +318,9 @@ export class TestControlPlane {
   }
 
   #heartbeat(body: unknown): HttpAnswer {
-    const { streams, leaving } = heartbeat.parse(body);
-    this.leavings.push(leaving);
+    const said = heartbeat.parse(body);
+    this.heartbeats.push(said);
+    const { streams } = said;
     const replayFrom: Record<string, Seq> = {};
     for (const [rolloutId, mirror] of this.mirrors) {
       const kept = streams[rolloutId];

@@ -1,0 +1,40 @@
+import { closure } from "@nixwave/testkit";
+import { expect, test } from "vitest";
+import { OLD } from "../world/machine.fixture.ts";
+import { stage } from "../world/stage.fixture.ts";
+
+const NEW = closure("new");
+const on = stage();
+const said = () => {
+  const last = on.world.cp.heartbeats.at(-1);
+  if (last === undefined) throw new Error("there was no heartbeat");
+  return last;
+};
+
+test("a heartbeat has what the control plane decides on, read anew each time (hazard 59)", async () => {
+  await on.world.pass(5);
+  expect(said()).toMatchObject({
+    currentClosure: OLD,
+    bootId: "boot-1",
+    streams: {},
+    leaving: null,
+  });
+  expect(said().logHead).toBeNull();
+  expect(said().diskFreeBytes).toBeGreaterThan(0);
+  const release = on.world.cp.release(NEW);
+  on.world.cp.dispatch(release);
+  await on.becomes(release, "Converged");
+  await on.world.pass(70);
+  const record = on.world.record(release);
+  expect(said()).toMatchObject({
+    currentClosure: NEW,
+    streams: { [release.rolloutId]: { attempt: 1, lastSeq: record?.lastSeq } },
+    logHead: on.world.cp.logHead,
+  });
+  await on.world.kill();
+  on.world.machine.reboot("boot-2");
+  on.world.machine.system.running = OLD;
+  on.world.start();
+  await on.world.pass(5);
+  expect(said()).toMatchObject({ currentClosure: OLD, bootId: "boot-2" });
+});
