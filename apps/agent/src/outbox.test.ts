@@ -83,7 +83,7 @@ test("a probe's result waits for the drainer's write, a transition for none", as
 
 const kindIn = (line: string): string => /"event":\{"kind":"(\w+)"/.exec(line)?.[1] ?? "?";
 
-test("with a bad network, a refusing control plane and kills, each stream arrives whole and once (hazards 1, 7, 8)", {
+test("with a bad network, a refusing control plane and kills, each stream arrives whole and once (hazards 1, 7, 8 and 54)", {
   timeout: 60_000,
 }, async () => {
   for (let seed = 1; seed <= 12; seed += 1)

@@ -263,7 +263,7 @@ describe("releases", () => {
     expect(fleet.channels().flatMap((channel) => fleet.rolloutsOf(channel))).toHaveLength(2);
   });
 
-  test("an unverifiable release is logged when that changes, not at each look", async () => {
+  test("an unverifiable release is logged when that changes, not at each look (hazard 97)", async () => {
     const { channel } = (await releaseOf({ waves: [["web-1"]], version: "new" })).value;
     const unreadable = {
       kind: "ReleaseUnreadable",

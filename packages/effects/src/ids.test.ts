@@ -17,7 +17,7 @@ import {
 
 const HASH = "0123456789abcdfghijklmnpqrsvwxyz";
 
-describe("ids are made by parsing, and nothing else passes", () => {
+describe("ids are made by parsing, and nothing else passes (hazard 10)", () => {
   test.each([
     [
       "host name",

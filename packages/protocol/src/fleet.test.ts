@@ -61,7 +61,7 @@ function rewrite(transcript: string): string {
   );
 }
 
-test.each(["refused", "resolved"])("transcript %s", async (name) => {
+test.each(["refused", "resolved"])("transcript %s (hazards 25 and 28)", async (name) => {
   const path = new URL(`testdata/${name}.txt`, import.meta.url).pathname;
   await expect(rewrite(readFileSync(path, "utf8"))).toMatchFileSnapshot(path);
 });

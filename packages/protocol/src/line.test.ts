@@ -32,7 +32,7 @@ test("a line is read with its instants as milliseconds, and written again byte f
   if (line.ok) expect(encodeLine(line.value)).toBe(JSON.stringify(good));
 });
 
-test.each(EVENT_KINDS)("%s: decode, encode, decode", (kind) => {
+test.each(EVENT_KINDS)("%s: decode, encode, decode (hazard 9)", (kind) => {
   fc.assert(
     fc.property(
       wireOf(envelopeSchema.unwrap().shape.host),
@@ -53,7 +53,7 @@ test.each(EVENT_KINDS)("%s: decode, encode, decode", (kind) => {
 
 const withEvent = (event: unknown) => JSON.stringify({ ...good, event });
 
-describe("what is wrong is told apart", () => {
+describe("what is wrong is told apart, and what is unknown is refused (hazard 76)", () => {
   test.each([
     ["no JSON", "bad-line", "{", "not JSON"],
     ["no object", "bad-line", "null", "envelope: "],

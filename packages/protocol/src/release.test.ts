@@ -112,7 +112,7 @@ describe("what was changed is refused", () => {
   );
   const { channel, ref } = written.release;
 
-  test("one byte of any file, anywhere", async () => {
+  test("one byte of any file, anywhere (hazard 84)", async () => {
     const files = written.files.filter(({ path }) => path !== currentPath(channel));
     await fc.assert(
       fc.asyncProperty(

@@ -171,7 +171,7 @@ describe("a release that contradicts itself is refused, with the file", () => {
     if (!result.ok) expect(result.error.reason.startsWith(`${result.error.file}: `)).toBe(true);
   });
 
-  test("fields that nobody calls critical are ignored, and known ones may be", async () => {
+  test("fields that nobody calls critical are ignored, and known ones may be (hazards 84 and 85)", async () => {
     const { read, channel, ref } = forge(set({ later: true, critical: ["policy"] }));
     expect((await readRelease(read, { channel, ref })).ok).toBe(true);
   });

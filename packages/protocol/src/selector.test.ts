@@ -81,7 +81,7 @@ describe("as a person types it", () => {
     ['{"all":true,"tags":["a"]}', "and one of them only"],
     ['{"and":[]}', "expected a list of selectors"],
     [`${'{"not":'.repeat(200)}{"all":true}${"}".repeat(200)}`, "nested too deeply"],
-  ])("%s is refused", (text, sentence) => {
+  ])("%s is refused (hazard 28)", (text, sentence) => {
     expect(parseSelector(text)).toMatchObject({
       ok: false,
       error: expect.stringContaining(sentence),

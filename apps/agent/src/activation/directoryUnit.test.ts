@@ -143,7 +143,7 @@ test("a service that the switch left behind does not keep the unit running", asy
   expect(host.processes()).not.toEqual([]);
 });
 
-test("a process that was given the number of a unit's is not taken for it", async () => {
+test("a process that was given the number of a unit's is not taken for it (hazard 57)", async () => {
   mkdirSync(unitFile(""), { recursive: true });
   const start = (startTime: string) =>
     writeFileSync(unitFile("start"), `${process.pid}\n${startTime}\n${bootId}\nnonce\n`);

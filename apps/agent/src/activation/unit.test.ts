@@ -20,7 +20,7 @@ const UNITS: readonly UnitRef[] = [
   { ...UNIT, rolloutId: rollout("switch-rollback_2-1@b2") },
 ];
 
-test("each part of a unit is in its name, and is read back from it", () => {
+test("each part of a unit is in its name, and is read back from it: no try meets what an earlier one left (hazard 58)", () => {
   const names = UNITS.map(unitName);
   expect(new Set(names).size).toBe(UNITS.length);
   expect(names.map(parseUnitName)).toEqual(UNITS);

@@ -87,7 +87,7 @@ test("a number is never used twice, whatever the code above believes", () => {
   }).toThrow(/UNIQUE/);
 });
 
-test("what throws on its way leaves nothing behind", () => {
+test("what throws on its way leaves nothing behind (hazard 13)", () => {
   const after = step(pending(), REJECT, START).record ?? pending();
   expect(() => {
     journal.commit("full", (tx) => {

@@ -128,7 +128,7 @@ test("a line without an address is named, and the others are taken", async () =>
   });
 });
 
-test("a batch of another host is refused whole", async () => {
+test("a batch of another host is refused whole (hazard 92)", async () => {
   const other = new TestAgent("web-2");
   const line = agent.write(offer.rolloutId, ack(offer, bench.time.now));
   expect(await sent(bench, other, [line])).toMatchObject({ kind: "refused", code: "wrong-host" });

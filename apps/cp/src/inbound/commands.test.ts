@@ -53,7 +53,7 @@ async function run(...args: readonly string[]) {
 const where = () => ["--data", folder.data, "--releases", folder.releases];
 const loopback = () => [...where(), "--listen", "127.0.0.1:0", "--insecure-loopback"];
 
-describe("a mistake gets one sentence on stderr, nothing on stdout, and exit code 1", () => {
+describe("a mistake gets one sentence on stderr, nothing on stdout, and exit code 1 (hazard 99)", () => {
   it.each<[string, () => readonly string[], RegExp]>([
     ["no data directory named", () => ["serve"], /^No data directory: add --data DIR/],
     [
@@ -124,7 +124,7 @@ describe("a mistake gets one sentence on stderr, nothing on stdout, and exit cod
   });
 });
 
-it("check-config says what serve would do, and what is missing", async () => {
+it("check-config says what serve would do, and what is missing (hazard 99)", async () => {
   const config = join(folder.root, "cp.json");
   writeFileSync(
     config,

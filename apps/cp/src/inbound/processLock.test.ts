@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -10,7 +10,7 @@ function folder(): string {
   return path;
 }
 
-it("lets one in at a time, and the next when that one is gone", () => {
+it("lets one in at a time, and the next when that one is gone: a file that is there is no lock (hazard 57)", () => {
   const dataDir = folder();
   const first = lockDataDir(dataDir);
   const second = lockDataDir(dataDir);
@@ -18,6 +18,7 @@ it("lets one in at a time, and the next when that one is gone", () => {
     `${dataDir}: another nixwave-cp works on this data directory. Stop it first, or name another with --data.`,
   );
   if (first.ok) first.value.release();
+  expect(existsSync(join(dataDir, "cp.lock"))).toBe(true);
   const third = lockDataDir(dataDir);
   expect(third.ok).toBe(true);
   if (third.ok) third.value.release();

@@ -15,7 +15,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test("nothing but init makes a database, and init never replaces one", () => {
+test("nothing but init makes a database, and init never replaces one (hazard 100)", () => {
   const path = databasePath(dir);
   expect(() => openDatabase(path)).toThrow(/There is no database at .*nixwave-cp init/);
   expect(existsSync(path)).toBe(false);
@@ -50,7 +50,7 @@ test("a file that is not ours is refused with its name", () => {
   expect(() => openDatabase(foreign)).toThrow(/not a database of nixwave-cp/);
 });
 
-test("the next version's database can be opened, one after that is refused", () => {
+test("the next version's database can be opened, one after that is refused (hazard 100)", () => {
   const path = join(dir, "cp.db");
   createDatabase(path);
   const db = openDatabase(path);

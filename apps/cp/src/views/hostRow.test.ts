@@ -120,7 +120,7 @@ const RECORDS: { readonly [S in HostState]: readonly [HostRollout, Shown][] } = 
   ],
 };
 
-describe("hazard 95: in a rollout that is over, a host's word is that of its record", () => {
+describe("hazards 42 and 95: in a rollout that is over, a host's word is that of its record", () => {
   it.each(Object.values(RECORDS).flat())("$kind", (record, shown) => {
     expect(shownOfRecord(record, marks)).toBe(shown);
     expect(shownOfRecord(record, { ...marks, lostAt: START })).toBe("lost");
