@@ -7,13 +7,72 @@ import { type ControlPlane, channel, host, idOf, type Watcher } from "./controlP
 import { explainHost } from "./explain.ts";
 import { isInForce } from "./freezes.ts";
 import { GATES } from "./gates.ts";
-import { history } from "./history.fixture.ts";
 import { waveHolds } from "./holds.ts";
 import { nextPlanAt, type Plan, plan, planAll } from "./plan.ts";
 import { reloaded } from "./reload.fixture.ts";
-import { EVERYONE, type Op, World } from "./world.fixture.ts";
+import { meantWaits, toldWaits } from "./waits.fixture.ts";
+import { DEEDS, EVERYONE, type Op, World } from "./world.fixture.ts";
 
 // Random histories through the real reducers.
+
+const anyHost = fc.constantFrom(...EVERYONE);
+const as = <K extends string>(kind: K) => fc.constant(kind);
+const op: fc.Arbitrary<Op> = fc.oneof(
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: as("release"),
+      channel: fc.constantFrom("stable" as const, "lab" as const),
+      shape: fc.nat({ max: 7 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: as("deed"), host: anyHost, deed: fc.constantFrom(...DEEDS) }),
+  },
+  { weight: 8, arbitrary: fc.record({ kind: as("well"), host: anyHost }) },
+  {
+    weight: 14,
+    arbitrary: fc.record({
+      kind: as("round"),
+      but: fc.constantFrom(...EVERYONE, "none"),
+      secs: fc.constantFrom(1, 60, 900),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: as("handOut"), host: anyHost }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: as("heard"),
+      host: anyHost,
+      leaving: fc.boolean(),
+      journal: fc.option(fc.constantFrom("a", "b", "c"), { freq: 2 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: as("tick"), secs: fc.constantFrom(1, 125, 900, 1800, 3600) }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: as("operator"),
+      what: fc.nat({ max: 19 }),
+      host: anyHost,
+      secs: fc.option(fc.constantFrom(30, 600)),
+    }),
+  },
+);
+const history = fc
+  .tuple(
+    fc.constant<readonly Op[]>([
+      { kind: "release", channel: "lab", shape: 1 },
+      { kind: "release", channel: "stable", shape: 3 },
+      ...EVERYONE.map((name): Op => ({ kind: "heard", host: name, leaving: false, journal: "a" })),
+    ]),
+    fc.array(op, { maxLength: 80, size: "max" }),
+  )
+  .map(([first, rest]) => [...first, ...rest]);
 
 const drawn = ({ inputs, effects }: Plan) => ({ inputs, effects });
 
@@ -220,6 +279,17 @@ describe("over random histories", () => {
     };
     fc.assert(
       fc.property(history, (ops) => void run(ops, false, undefined, agrees)),
+      RUNS,
+    );
+  });
+
+  test("what hosts wait for is told as the full plan would tell it, and counted so without looking at them", () => {
+    fc.assert(
+      fc.property(
+        history,
+        (ops) =>
+          void run(ops, false, undefined, (cp) => expect(toldWaits(cp)).toEqual(meantWaits(cp))),
+      ),
       RUNS,
     );
   });
