@@ -13,6 +13,7 @@ import type {
   ReleaseUnreadable,
 } from "../command.ts";
 import type { Draft } from "./draft.ts";
+import { replayAgain } from "./replay.ts";
 
 type RefusedRelease = ReleasesTaken["refused"][number];
 
@@ -54,6 +55,7 @@ function take(draft: Draft, release: Release, current: boolean): RefusedRelease 
   if (!known) {
     memory.releases.set(rolloutId, release);
     draft.observe({ kind: "ReleaseStored", release });
+    replayAgain(draft);
   }
   draft.append({ kind: "ReleaseVerified", rolloutId, channel, ref, current });
   memory.refusals.delete(channel);

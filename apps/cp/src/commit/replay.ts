@@ -20,6 +20,16 @@ export function hostReplayed({ memory }: Draft, host: HostName): void {
   memory.fleet.apply({ kind: "HostReplayed", host });
 }
 
+/**
+ * A release that is known only now: nobody could be asked for its streams before, so whoever was heard by then is heard again. Without this
+ * a heartbeat that comes before the first look at the repository counts as a replay of nothing.
+ */
+export function replayAgain({ memory }: Draft): void {
+  memory.replayed.clear();
+  for (const [channel, since] of memory.replaying)
+    memory.fleet.apply({ kind: "ReplayBegan", channels: [channel], since });
+}
+
 /** Takes the gate away where it holds nobody any more, so that the next start does not wait for all hosts again. */
 export function endReplayWhereOver(draft: Draft): void {
   const over = [...draft.memory.replaying.keys()].filter((channel) => isOver(draft, channel));

@@ -169,13 +169,23 @@ function acknowledged(
   const marks = ackMarks(before, attempt);
   const ended = fleet
     .recordsOf(host)
-    .filter((record) => record.rolloutId !== rolloutId)
+    .filter((record) => !isNewer(fleet, record.rolloutId, rolloutId))
     .map((older) => ({ older, record: supersede(older, rolloutId) }))
     .filter(({ older, record }) => older !== record);
   return [
     ...(marks === before ? [] : [{ kind: "MarksChanged" as const, marks }]),
     ...ended.map(({ record }) => ({ kind: "RecordChanged" as const, record })),
   ];
+}
+
+/**
+ * A replay may bring an old acknowledgement after a newer record was opened: an agent goes from older releases to newer ones only, so
+ * what was created later was not ended by it. The rollout itself counts as newer, for it ends nothing of its own.
+ */
+function isNewer(fleet: FoldView["fleet"], other: RolloutId, rolloutId: RolloutId): boolean {
+  if (other === rolloutId) return true;
+  const [theirs, ours] = [fleet.rollout(other), fleet.rollout(rolloutId)];
+  return theirs !== null && ours !== null && theirs.createdAt > ours.createdAt;
 }
 
 /** A refused line uses its number up, in the stream and in the record if there is one; of an unknown rollout there is neither. */

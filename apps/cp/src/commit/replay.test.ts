@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { type Bench, openBench } from "../bench.fixture.ts";
+import { releaseOf, TestAgent } from "../fleet.fixture.ts";
+import { recover } from "../maintenance/recover.ts";
+import { offered, opened, sent } from "../scenes.fixture.ts";
+import { databasePath } from "../store/database.ts";
+
+const open: Bench[] = [];
+afterEach(async () => {
+  for (const bench of open.splice(0)) await bench.close();
+});
+
+async function begin(from: string | null = null): Promise<Bench> {
+  const bench = await openBench(from);
+  open.push(bench);
+  return bench;
+}
+
+/** Two releases ran; the newer one was never offered to the host. Then the CP lost its disk. */
+async function lost() {
+  const bench = await begin();
+  const agent = new TestAgent("web-1");
+  const older = await releaseOf({ waves: [["web-1"]], version: "old" });
+  await opened(bench, [agent], older);
+  const lines = agent.goodRun(await offered(bench, agent), bench.time.now);
+  await sent(bench, agent, lines);
+  bench.time.pass(60);
+  const newer = await releaseOf({
+    waves: [["web-1"]],
+    version: "new",
+    createdAt: bench.time.now,
+  });
+  const data = join(bench.dir, "recovered");
+  recover(data, { channels: [newer.value.channel], now: bench.time.now });
+  const recovered = await begin(databasePath(data));
+  recovered.time.now = bench.time.now;
+  const look = () =>
+    recovered.ask<"ReleasesSeen">({
+      kind: "ReleasesSeen",
+      releases: [
+        { release: older, current: false },
+        { release: newer, current: true },
+      ],
+    });
+  return { recovered, agent, lines, older: older.value, newer: newer.value, look };
+}
+
+test("a heartbeat that comes before the first look at the repository is no replay: the gate asks again", async () => {
+  const { recovered, agent, lines, older, look } = await lost();
+  expect(await recovered.ask<"Heartbeat">(agent.heartbeat())).toMatchObject({ replayFrom: {} });
+  await look();
+  expect((await recovered.ask<"TakeDispatch">(agent.poll())).kind).toBe("none");
+  expect(await recovered.ask<"Heartbeat">(agent.heartbeat())).toMatchObject({
+    replayFrom: { [older.rolloutId]: 1 },
+  });
+  await sent(recovered, agent, lines);
+  await recovered.ask<"Heartbeat">(agent.heartbeat());
+  expect((await recovered.ask<"TakeDispatch">(agent.poll())).kind).toBe("offer");
+});
+
+test("an old acknowledgement that is replayed ends no newer record", async () => {
+  const { recovered, agent, lines, newer, look } = await lost();
+  await look();
+  const who = { by: "ops-1", reason: "a test" };
+  await recovered.ask<"ResumeAfterRestore">({ kind: "ResumeAfterRestore", ...who });
+  const offer = await offered(recovered, agent);
+  expect(offer.rolloutId).toBe(newer.rolloutId);
+  await sent(recovered, agent, lines);
+  expect(recovered.writer.fleet().record(newer.rolloutId, agent.host)?.supersededBy).toBeNull();
+  await sent(recovered, agent, agent.goodRun(offer, recovered.time.now));
+  expect(recovered.writer.fleet().record(newer.rolloutId, agent.host)?.kind).toBe("Converged");
+});
