@@ -27,19 +27,19 @@ export function hostStateChanged(
     attempt,
     from: before.kind,
     to: after.kind,
-    ...countWith(fleet, after),
+    ...countWith(fleet, before, after),
     at: now,
   };
 }
 
 /** The rollout's failures with this host as its record will be. */
-function countWith(fleet: FleetState, after: HostRollout): FailureCount {
+function countWith(fleet: FleetState, before: HostRollout, after: HostRollout): FailureCount {
   const { rolloutId, host } = after;
   const counted = fleet.failures(rolloutId);
   const member = fleet.index.member(rolloutId, host);
   const marks = member?.marks ?? noMarks(rolloutId, host);
-  // A new failure is not covered by an old forgiveness.
-  const isNew = after.kind === "Failed" && member?.record?.kind !== "Failed";
+  // A new failure is not covered by an old forgiveness. The fleet may hold the record already: only `before` tells what is new.
+  const isNew = after.kind === "Failed" && before.kind !== "Failed";
   const will = { record: after, marks: isNew ? { ...marks, forgivenAt: null } : marks };
   const fails = isFailing(will);
   const reverts = fails && after.kind === "Reverted" && marks.lostAt === null;
