@@ -251,6 +251,21 @@ describe("over random histories", () => {
     );
   });
 
+  test("a rollout with more failures than its policy bears is halted, whatever was forgiven before (hazard 29)", () => {
+    const isHalted = (cp: ControlPlane) => {
+      for (const of of cp.fleet.channels()) {
+        const rollout = cp.fleet.newestRollout(of);
+        if (rollout === null) continue;
+        const { failures, maxFailures } = cp.fleet.failures(rollout.rolloutId);
+        if (failures > maxFailures) expect(rollout.kind).toMatch(/^(Failed|Reverted)$/);
+      }
+    };
+    fc.assert(
+      fc.property(history, (ops) => void run(ops, false, undefined, isHalted)),
+      RUNS,
+    );
+  });
+
   test("I9: never is a dispatch made that takes a budget over its limit, in one plan or across several (hazard 26)", () => {
     fc.assert(
       fc.property(history, (ops) => {
