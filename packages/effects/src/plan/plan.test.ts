@@ -251,12 +251,14 @@ describe("over random histories", () => {
     );
   });
 
-  test("a rollout with more failures than its policy bears is halted, whatever was forgiven before (hazard 29)", () => {
+  test("a rollout with more failures than its policy bears is halted, and reads Reverted only while all of them are (hazards 29, 30)", () => {
     const isHalted = (cp: ControlPlane) => {
       for (const of of cp.fleet.channels()) {
         const rollout = cp.fleet.newestRollout(of);
         if (rollout === null) continue;
-        const { failures, maxFailures } = cp.fleet.failures(rollout.rolloutId);
+        const { failures, reverted, maxFailures } = cp.fleet.failures(rollout.rolloutId);
+        if (rollout.kind === "Reverted" && rollout.cause === "failures")
+          expect(reverted).toBe(failures);
         if (failures > maxFailures) expect(rollout.kind).toMatch(/^(Failed|Reverted)$/);
       }
     };
