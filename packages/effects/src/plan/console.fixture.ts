@@ -142,6 +142,8 @@ export class Console {
           .map(([gate, n]) => `${gate} holds ${n}: ${of(gate).join(", ") || "not looked at yet"}`)
           .join("; ");
       }
+      case "state":
+        return `${first} is ${cp.fleet.newestRollout(channel(first))?.kind ?? "not opened"}`;
       case "next":
         return `next plan ${clock(nextPlanAt(cp.fleet))}`;
       default:

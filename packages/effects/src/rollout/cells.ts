@@ -88,9 +88,12 @@ export function hostChangedWhileRunning(
   return input.failures > input.maxFailures ? halt(rollout, "failures", now) : rollout;
 }
 
-/** Still halted once every failed host is back on what it ran; a cancelled rollout keeps its cause (hazard 30). */
+/**
+ * Still halted once every failed host is back on what it ran; a cancelled rollout keeps its cause (hazard 30). Whatever the host did:
+ * one that was lost and found is no failure any more, and its next step may leave only reverted ones.
+ */
 export function hostChangedWhileFailed(rollout: FailedRollout, input: HostStateChanged): Verdict {
-  if (input.to !== "Reverted" || rollout.cause !== "failures") return rollout;
+  if (rollout.cause !== "failures" || input.to === "Failed") return rollout;
   if (input.failures === 0 || input.reverted < input.failures) return rollout;
   const { haltedAt, cause } = rollout;
   return { ...base(rollout), kind: "Reverted", haltedAt, cause };

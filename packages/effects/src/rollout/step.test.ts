@@ -196,6 +196,9 @@ describe("the rollout's rules", () => {
     expect(step(ROLLOUTS.Failed, { ...reverts, failures: 2, reverted: 1 })).toBe(ROLLOUTS.Failed);
     expect(step(ROLLOUTS.Failed, { ...reverts, failures: 2, reverted: 2 })?.kind).toBe("Reverted");
     expect(step(ROLLOUTS.Failed, { ...reverts, failures: 0, reverted: 0 })).toBe(ROLLOUTS.Failed);
+    const well = { ...reverts, from: "Soaking", to: "Converged" } as const;
+    expect(step(ROLLOUTS.Failed, { ...well, failures: 2, reverted: 1 })).toBe(ROLLOUTS.Failed);
+    expect(step(ROLLOUTS.Failed, { ...well, failures: 1, reverted: 1 })?.kind).toBe("Reverted");
   });
 
   test("a cancelled rollout is cleared by nobody and reverts by nothing", () => {
