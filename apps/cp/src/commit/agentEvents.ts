@@ -158,7 +158,7 @@ function answerDispatch(
 
 /**
  * Superseding 4: an acknowledgement waits until the stream of the host's record before it is here, if that rollout is known and the
- * agent's last heartbeat says that it still has the stream.
+ * agent's last heartbeat says that it still has the stream. Without a heartbeat since the start it waits for one, which the gap brings about.
  */
 function missingBefore(
   { draft, journalId }: Taking,
@@ -170,9 +170,15 @@ function missingBefore(
   const { rolloutId } = previous;
   if (!takes(draft.memory, rolloutId, host)) return null;
   const kept = hosts.get(host)?.report?.streams.some((each) => each.rolloutId === rolloutId);
-  if (kept !== true) return null;
+  if (kept !== true && wasHeard(draft, host)) return null;
   const { lastSeq } = streams.end(host, rolloutId, journalId);
   return lastSeq < previous.lastSeq ? { rolloutId, lastSeq } : null;
+}
+
+/** A heartbeat came since this start: one from before it, or from before a backup, knows nothing of what is missing here. */
+function wasHeard({ memory: { fleet } }: Draft, host: HostName): boolean {
+  const reportAt = fleet.host(host)?.reportAt ?? null;
+  return reportAt !== null && reportAt >= fleet.readyAt;
 }
 
 /** A line that never reaches `transition`; it uses its number up. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { type DispatchAck, FIRST_ATTEMPT, isSeq } from "@nixwave/effects";
 import { afterEach, expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
@@ -71,3 +72,33 @@ test("an old acknowledgement that is replayed ends no newer record", async () =>
   await sent(recovered, agent, agent.goodRun(offer, recovered.time.now));
   expect(recovered.writer.fleet().record(newer.rolloutId, agent.host)?.kind).toBe("Converged");
 });
+
+test("an acknowledgement that comes before the first heartbeat waits for the stream before it", async () => {
+  const { recovered, agent, lines, older, newer, look } = await lost();
+  await look();
+  const { rolloutId } = newer;
+  const at = recovered.time.now;
+  const [{ journalId }, lastSeq] = [agent, seqOf(lines.length)];
+  const acked: DispatchAck = {
+    kind: "DispatchAck",
+    attempt: FIRST_ATTEMPT,
+    dispatchedAt: at,
+    soakDueAt: at,
+    previous: { rolloutId: older.rolloutId, journalId, lastSeq },
+    currentClosureAtDispatch: null,
+    rollbackTarget: null,
+    ackedAt: at,
+  };
+  const taken = agent.write(rolloutId, acked);
+  expect(await sent(recovered, agent, [taken])).toMatchObject({
+    streams: { [rolloutId]: { ackedThrough: 0 }, [older.rolloutId]: { expected: 1 } },
+  });
+  await sent(recovered, agent, [...lines, taken]);
+  expect(recovered.writer.fleet().record(older.rolloutId, agent.host)?.kind).toBe("Converged");
+  expect(recovered.writer.fleet().record(rolloutId, agent.host)?.kind).toBe("Activating");
+});
+
+function seqOf(count: number) {
+  if (!isSeq(count)) throw new Error(`${count} is no number of an event`);
+  return count;
+}
