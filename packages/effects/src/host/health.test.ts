@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { ProbeMode } from "../event.ts";
-import { addSecs, type Instant } from "../time.ts";
+import { addSecs, type Instant, instant } from "../time.ts";
 import { due } from "./due.ts";
 import { gates, healthGaps, SYSTEM_STABLE } from "./health.ts";
-import { after, BOOT_1, eventsFor, HTTP, RECORDS, START } from "./records.fixture.ts";
+import { after, BOOT_1, envelope, eventsFor, HTTP, RECORDS, START } from "./records.fixture.ts";
 import type { HostRollout } from "./state.ts";
+import { transition } from "./transition.ts";
 
 const e = eventsFor(RECORDS.Soaking);
 const at = (secs: number): Instant => addSecs(START, secs);
@@ -33,6 +34,50 @@ const http = (mode: ProbeMode, status: "pass" | "fail", secs: number) => ({
 });
 const gaps = (state: HostRollout, now: Instant): readonly string[] =>
   state.kind === "Soaking" ? healthGaps(state, now).map(({ what }) => what) : [state.kind];
+
+/** What the table says of a report of Converged at this moment. */
+const converges = (state: HostRollout, now: Instant): string => {
+  const event = { ...e.Converged, convergedAt: now };
+  const { outcome } = transition(state, envelope(state, event));
+  return outcome.kind === "refused" ? outcome.code : outcome.kind;
+};
+
+describe("no data is no health (hazard 37)", () => {
+  const activated = after(RECORDS.Activating, e.ActivationCompleted);
+  test.each<readonly [string, HostRollout, readonly string[]]>([
+    ["nothing was declared", activated, ["topology"]],
+    ["nothing was reported", after(activated, e.ProbeTopologyDeclared), [SYSTEM_STABLE, HTTP]],
+    ["one has not reported", declared("enforce"), [HTTP]],
+    [
+      "what was seen was seen before the activation",
+      after(declared("enforce"), http("enforce", "pass", 0)),
+      [HTTP],
+    ],
+  ])("%s", (_, state, missing) => {
+    expect(gaps(state, at(1e6))).toEqual(missing);
+    expect(converges(state, at(1e6))).toBe("health-not-shown");
+  });
+
+  test("evidence of an earlier declaration is none (hazard 46)", () => {
+    const healthy = after(declared("enforce"), http("enforce", "pass", 5));
+    expect(converges(healthy, at(600))).toBe("moved");
+    const again = after(healthy, { ...e.ProbeTopologyDeclared, declaredAt: at(590) });
+    expect(gaps(again, at(600))).toEqual([SYSTEM_STABLE, HTTP]);
+    expect(converges(again, at(600))).toBe("health-not-shown");
+  });
+});
+
+test("the soak counts from the host's own activation (hazard 39)", () => {
+  for (const activatedSecs of [0, 300]) {
+    const completed = { ...e.ActivationCompleted, completedAt: at(activatedSecs) };
+    const probes = [stable(activatedSecs + 2), http("enforce", "pass", activatedSecs + 2)];
+    const state = after(RECORDS.Activating, completed, e.ProbeTopologyDeclared, ...probes);
+    const end = at(activatedSecs + 600);
+    expect(gaps(state, instant(end - 1))).toEqual(["soak"]);
+    expect(converges(state, instant(end - 1))).toBe("health-not-shown");
+    expect(converges(state, end)).toBe("moved");
+  }
+});
 
 describe("which probes count (hazard 41)", () => {
   test.each(MODES)("%s", (mode) => {
