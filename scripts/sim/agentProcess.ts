@@ -13,7 +13,7 @@ import {
 import { type Channel, type EmitMetric, type HostName, isJournalId } from "@nixwave/effects";
 import { exchange, type LinkPorts, type SeededRandom, type SimTime } from "@nixwave/testkit";
 import { type ArmedCrash, Life, SimulatedCrash } from "./crash.ts";
-import { copyOf, type Db, newJournalDb } from "./databases.ts";
+import { copyOf, type Db, keepingStatements, newJournalDb } from "./databases.ts";
 import type { Machine } from "./machine.ts";
 
 export interface HostParts {
@@ -27,7 +27,6 @@ export interface HostParts {
   readonly onCrash: (armed: ArmedCrash) => void;
   /** A record of this host has moved, and that was committed. */
   readonly onMoved: (metric: EmitMetric) => void;
-  readonly onCommitted: () => void;
   readonly onBug: (message: string) => void;
   readonly say: (what: string) => void;
 }
@@ -60,7 +59,7 @@ export class SimHost {
   constructor(parts: HostParts, machine: Machine, from: SimHost | null = null) {
     this.#parts = parts;
     this.machine = machine;
-    this.db = from === null ? newJournalDb() : copyOf(from.db);
+    this.db = from === null ? newJournalDb() : keepingStatements(copyOf(from.db));
   }
 
   get name(): HostName {
@@ -81,6 +80,10 @@ export class SimHost {
 
   arm(crash: ArmedCrash): void {
     if (this.#process !== null) this.#process.life.armed = crash;
+  }
+
+  disarm(): void {
+    if (this.#process !== null) this.#process.life.armed = null;
   }
 
   start(): void {
@@ -107,7 +110,7 @@ export class SimHost {
       redact: (text) => text,
       metrics: {
         count: (metric) => this.#parts.onMoved(metric),
-        countInput: () => this.#parts.onCommitted(),
+        countInput: () => undefined,
         countWithheld: () => undefined,
       },
       logs: {

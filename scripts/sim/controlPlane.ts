@@ -77,6 +77,10 @@ export class SimControlPlane {
     if (this.#process !== null) this.#process.life.armed = crash;
   }
 
+  disarm(): void {
+    if (this.#process !== null) this.#process.life.armed = null;
+  }
+
   /** `recover`: the first look takes older releases too, as superseded. */
   start(recover: boolean): void {
     if (this.#process !== null) return;

@@ -44,7 +44,7 @@ export class Life {
   die(): void {
     this.dead = true;
     this.#death.abort();
-    for (const tell of [...this.#onDeath]) tell(new SimulatedCrash("the process died"));
+    for (const tell of this.#onDeath) tell(new SimulatedCrash("the process died"));
     this.#onDeath.clear();
   }
 

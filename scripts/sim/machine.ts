@@ -111,6 +111,10 @@ export class Machine {
     return illAtSecs === null || secs < illAtSecs || secs >= illAtSecs + ILL_SECS;
   }
 
+  get isNeverHealthy(): boolean {
+    return this.#parts.behaviourOf(this.system.running).healthyAfterSecs === null;
+  }
+
   probeFile(path: string): string | null {
     if (!path.endsWith(PROBE_FILE)) return null;
     const hash = [this.system.running, this.system.profile].find((each) => path.includes(each));
@@ -246,7 +250,7 @@ export class Machine {
     unit.state = state;
     const how = state.kind === "exited" ? `exited ${state.code}` : state.kind;
     this.#parts.say(`${unit.run.unit.purpose} unit ${how}`);
-    for (const done of [...unit.waiters]) done();
+    for (const done of unit.waiters) done();
   }
 }
 

@@ -35,17 +35,19 @@ export interface ReleasePlan {
   readonly behaviours: Readonly<Record<string, Behaviour>>;
 }
 
-export type OperatorAction =
-  | "pause"
-  | "resume"
-  | "clear"
-  | "cancel"
-  | "advance"
-  | "retry"
-  | "freeze"
-  | "unfreeze"
-  | "lift"
-  | "resume-after-restore";
+export const OPERATOR_ACTIONS = [
+  "pause",
+  "resume",
+  "clear",
+  "cancel",
+  "advance",
+  "retry",
+  "freeze",
+  "unfreeze",
+  "lift",
+  "resume-after-restore",
+] as const;
+export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
 
 interface At {
   readonly atMs: number;

@@ -22,9 +22,11 @@ import {
 } from "@nixwave/testkit";
 import { SimHost } from "./agentProcess.ts";
 import { SimControlPlane } from "./controlPlane.ts";
+import type { Db } from "./databases.ts";
 import { type Behaviour, GOOD, Machine } from "./machine.ts";
 import { ReleaseRepository } from "./repository.ts";
-import type { HostPlan, ReleasePlan, Scenario } from "./scenario.ts";
+import type { Fault, HostPlan, ReleasePlan, Scenario } from "./scenario.ts";
+import { Watch } from "./watch.ts";
 
 /** What a world came to. */
 export interface WorldResult {
@@ -60,6 +62,8 @@ export class World {
   /** Second machines under a host's name. */
   readonly clones: SimHost[] = [];
   readonly weather = new Map<HostName, Weather>();
+  readonly backups = new Map<Fault, Db>();
+  readonly watch: Watch;
   violation: Violation | null = null;
   crashes = 0;
   eventsApplied = 0;
@@ -68,6 +72,7 @@ export class World {
   constructor(scenario: Scenario, { isTold }: WorldOptions) {
     this.scenario = scenario;
     this.random = new SeededRandom(scenario.seed, "world");
+    this.watch = new Watch(this);
     this.chronicle = new Chronicle({ now: () => this.time.nowMs, isKept: isTold });
     this.cp = new SimControlPlane({
       time: this.time,
@@ -76,9 +81,14 @@ export class World {
       onCommit: (batch, now) => this.#committed(batch, now),
       onCrash: ({ point, downMs }) => {
         this.crashed("cp", point);
+        // Not at once: the transaction that it died in is still open.
+        this.time.after(0, () => void this.watch.stored());
         this.time.after(downMs, () => this.cp.start(false));
       },
-      onReady: () => this.say("cp", "is up"),
+      onReady: () => {
+        this.say("cp", "is up");
+        if (this.cp.fleet !== null) this.watch.ready(this.cp.fleet);
+      },
       onBug: (message) => this.fail("no-bug", `cp: ${message}`),
       say: (what) => this.say("cp", what),
     });
@@ -89,6 +99,11 @@ export class World {
     }
     for (const plan of scenario.releases) this.time.after(plan.atMs, () => this.#publish(plan));
     this.cp.start(false);
+  }
+
+  /** By the control plane's clock. */
+  get calmAt(): Instant {
+    return instant(START + this.scenario.calmAtMs + this.cp.clockOffMs);
   }
 
   say(who: string, what: string): void {
@@ -115,8 +130,11 @@ export class World {
       {
         time: this.time,
         behaviourOf: (hash) => this.#behaviours.get(hash) ?? GOOD,
-        onFire: (run) => say(`fires ${run.unit.purpose} to ${run.closure.slice(33)}`),
-        onStagedBoot: () => say("has staged its next boot"),
+        onFire: (run) => {
+          say(`fires ${run.unit.purpose} to ${run.closure.slice(33)}`);
+          this.watch.fired(run, host);
+        },
+        onStagedBoot: () => this.#staged(host),
         say,
       },
       from?.machine ?? null,
@@ -139,8 +157,11 @@ export class World {
           this.crashed(who, point);
           this.time.after(downMs, () => host.start());
         },
-        onMoved: () => undefined,
-        onCommitted: () => undefined,
+        onMoved: ({ name: metric, labels }) => {
+          if (metric !== "nixwave_host_transitions_total") return;
+          const to = labels.find(([label]) => label === "to")?.[1] ?? "";
+          this.watch.moved(host, machine, to);
+        },
         onBug: (message) => this.fail("no-bug", `${who}: ${message}`),
         say,
       },
@@ -148,6 +169,31 @@ export class World {
       from,
     );
     return host;
+  }
+
+  /** A second machine with the same name and a copy of the journal. */
+  clone(of: SimHost): SimHost {
+    const plan = this.scenario.hosts.find(({ name }) => name === of.name);
+    if (plan === undefined) throw new Error(`the scenario has no host ${of.name}`);
+    const clone = this.newHost(plan, of);
+    this.clones.push(clone);
+    this.say(of.name, "is cloned");
+    return clone;
+  }
+
+  reboot(host: SimHost, downMs: number, noClock: boolean): void {
+    host.kill();
+    host.machine.powerOff();
+    this.time.after(downMs, () => {
+      if (noClock) this.#loseClock(host.machine);
+      this.turnOn(host);
+    });
+  }
+
+  turnOn(host: SimHost): void {
+    if (host.isGone || !host.machine.isOff) return;
+    host.machine.reboot();
+    host.start();
   }
 
   async run(untilMs: number, isOver: () => boolean): Promise<void> {
@@ -167,7 +213,27 @@ export class World {
     };
   }
 
-  #committed(batch: Batch, _now: Instant): void {
+  /** A machine without a clock of its own begins at the epoch, until somebody tells it the time. */
+  #loseClock(machine: Machine): void {
+    machine.wallOffMs = -this.time.nowMs;
+    this.time.after(60_000, () => {
+      machine.wallOffMs = 0;
+    });
+  }
+
+  /** People reboot what waits for it, mostly. */
+  #staged(host: SimHost): void {
+    this.say(host.name, "has staged its next boot");
+    const random = this.random.stream(`boot of ${host.name} at ${this.time.nowMs}`);
+    if (random.chance(0.8))
+      this.time.after(random.between(60_000, 600_000), () => {
+        if (host.machine.system.boot !== host.machine.system.running && !host.machine.isOff)
+          this.reboot(host, 15_000, false);
+      });
+  }
+
+  #committed(batch: Batch, now: Instant): void {
+    this.watch.committed(batch, now);
     if (batch.segment === null) return;
     const { firstOffset, count, hash } = batch.segment;
     this.say("cp", `commits ${count} lines from ${firstOffset} as ${hash.slice(0, 8)}`);

@@ -2,6 +2,7 @@
 export * from "./build.ts";
 export * from "./hostScript.ts";
 export * from "./sim/chronicle.ts";
+export * from "./sim/invariants.ts";
 export * from "./sim/network.ts";
 export * from "./sim/random.ts";
 export * from "./sim/shrink.ts";

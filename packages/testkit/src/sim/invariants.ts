@@ -1,0 +1,154 @@
+import {
+  type Fleet,
+  gates,
+  type HostMarks,
+  type HostName,
+  type HostRollout,
+  type Instant,
+  isInFlight,
+  isOpen,
+  type Release,
+  type Rollout,
+  soakEnd,
+} from "@nixwave/effects";
+
+/**
+ * What must hold, reckoned from records, marks and releases alone: nothing here asks the counts and indices that the plan
+ * itself goes by. Each answers null, or a sentence for people.
+ */
+
+/** I3: Converged without a pass, newer than the activation, of every declared enforce probe does not exist. */
+export function unprovenConvergence(before: HostRollout | null, after: HostRollout): string | null {
+  if (after.kind !== "Converged" || before?.kind === "Converged") return null;
+  if (before?.kind !== "Soaking") return `Converged comes from ${before?.kind ?? "nothing"}`;
+  if (after.convergedAt < soakEnd(before)) return "Converged before the soak was over";
+  if (after.currentClosure !== after.targetClosure) return "Converged on another closure";
+  const { topology, probes, activationCompletedAt } = before;
+  if (topology === null) return "Converged without a declared topology";
+  const unproven = topology.probes.filter(gates).find(({ probeName }) => {
+    const evidence = probes[probeName];
+    return evidence?.status !== "pass" || evidence.observedAt <= activationCompletedAt;
+  });
+  return unproven === undefined ? null : `Converged without a pass of ${unproven.probeName}`;
+}
+
+/** I12: what only goes forward. `before` is the same record a moment ago. */
+export function backwards(before: HostRollout, after: HostRollout): string | null {
+  if (after.attempt < before.attempt) return `attempt ${before.attempt} became ${after.attempt}`;
+  if (after.journalId === before.journalId && after.lastSeq < before.lastSeq)
+    return `seq ${before.lastSeq} became ${after.lastSeq}`;
+  return null;
+}
+
+const isFailing = (record: HostRollout | null, { lostAt, forgivenAt }: HostMarks): boolean =>
+  forgivenAt === null &&
+  (lostAt !== null || record?.kind === "Failed" || record?.kind === "Reverted");
+
+/** I8: a wave opens only after the waves before it are complete, or taken as complete by an operator. */
+export function openedTooSoon(fleet: Fleet, rollout: Rollout): string | null {
+  const release = fleet.release(rollout.rolloutId);
+  if (release === null) return null;
+  const states = release.hosts.map(({ host, wave }) => ({
+    wave,
+    host,
+    record: fleet.record(rollout.rolloutId, host),
+    marks: fleet.marks(rollout.rolloutId, host),
+  }));
+  const { maxFailures, deferredCounts } = release.policy;
+  const failures = states.filter(({ record, marks }) => isFailing(record, marks)).length;
+  const isProven = (record: HostRollout | null): boolean =>
+    record?.kind === "Converged" || (record?.kind === "Deferred" && deferredCounts === "done");
+  const open = rollout.cursor - 1;
+  if (open < 1 || rollout.advanced.includes(open)) return null;
+  const wave = states.filter((state) => state.wave === open);
+  const undone = wave.find(({ record, marks }) => {
+    if (marks.skippedAt !== null || isProven(record)) return false;
+    const isForgiven = marks.forgivenAt !== null && marks.attemptDue === null;
+    const isOver =
+      marks.lostAt !== null ||
+      record?.kind === "Reverted" ||
+      (record?.kind === "Failed" && record.rollback !== "owed");
+    return !(isOver && (failures <= maxFailures || isForgiven));
+  });
+  if (undone !== undefined) {
+    const state = `${undone.record?.kind ?? "undispatched"} with ${failures} of ${maxFailures} failures`;
+    return `wave ${rollout.cursor} opened while ${undone.host} of wave ${open} is ${state}`;
+  }
+  return wave.some(({ record }) => isProven(record))
+    ? null
+    : `wave ${rollout.cursor} opened and no host of wave ${open} has shown health`;
+}
+
+/** I7 and I8: nothing that could be handed out now is quarantined, or stands behind a gate that a commit has closed. */
+export function badlyOpen(fleet: Fleet, rollout: Rollout, now: Instant): string | null {
+  for (const { host, targetClosure, state } of fleet.openDispatches(rollout.rolloutId)) {
+    const what = `${host}'s dispatch is ${state}`;
+    if (fleet.quarantinedSince(rollout.channel, targetClosure) !== null)
+      return `${what} and its closure is quarantined`;
+    if (rollout.kind !== "Active" && rollout.kind !== "Completed")
+      return `${what} and its rollout is ${rollout.kind}`;
+    if (rollout.pause !== null && (rollout.pause.until === null || rollout.pause.until > now))
+      return `${what} and its rollout is paused`;
+    if (isFrozen(fleet, rollout, host, now)) return `${what} and it is frozen`;
+    const wave = fleet.release(rollout.rolloutId)?.hosts.find((one) => one.host === host)?.wave;
+    if (wave === undefined || wave > rollout.cursor)
+      return `${what} and wave ${wave ?? "none"} is beyond the cursor ${rollout.cursor}`;
+  }
+  return null;
+}
+
+const isFrozen = (fleet: Fleet, { channel }: Rollout, host: HostName, now: Instant): boolean =>
+  fleet.freezes().some(({ scope, until }) => {
+    if (until !== null && until <= now) return false;
+    switch (scope.kind) {
+      case "all":
+        return true;
+      case "channel":
+        return scope.channel === channel;
+      case "hosts":
+        return scope.hosts.includes(host);
+    }
+  });
+
+/**
+ * I9: a dispatch that was just queued took no budget of its host over the limit. A host that held a slot already takes no
+ * other. `later`: hosts that were dispatched to after it in the same commit, perhaps by a release with another limit.
+ */
+export function overBudget(
+  fleet: Fleet,
+  release: Release,
+  { host, later }: { readonly host: HostName; readonly later: ReadonlySet<HostName> },
+): string | null {
+  const all = fleet.channels().flatMap((channel) => fleet.rolloutsOf(channel));
+  for (const { name, hosts, maxInFlight } of release.budgets) {
+    if (!hosts.includes(host)) continue;
+    const others = new Set<HostName>();
+    let held = false;
+    for (const rollout of all) {
+      const own = fleet.release(rollout.rolloutId)?.budgets.find((each) => each.name === name);
+      if (rollout.rolloutId !== release.rolloutId && own?.hosts.includes(host) === true)
+        held ||= mayHold(fleet, rollout, host);
+      for (const each of own?.hosts ?? [])
+        if (each !== host && !later.has(each) && holdsSlot(fleet, rollout, each)) others.add(each);
+    }
+    if (!held && others.size >= maxInFlight)
+      return `${host} was dispatched to, and ${name} takes ${maxInFlight} and was held by ${[...others].join(", ")}`;
+  }
+  return null;
+}
+
+/** At most these: a dispatch that was withdrawn after it was handed out holds its slot for a while. */
+function mayHold(fleet: Fleet, rollout: Rollout, host: HostName): boolean {
+  const dispatch = fleet.dispatch(rollout.rolloutId, host);
+  return holdsSlot(fleet, rollout, host) || (dispatch !== null && dispatch.leaseUntil !== null);
+}
+
+/** At least these. */
+function holdsSlot(fleet: Fleet, { rolloutId }: Rollout, host: HostName): boolean {
+  const marks = fleet.marks(rolloutId, host);
+  if (marks.lostAt !== null || marks.skippedAt !== null) return false;
+  const dispatch = fleet.dispatch(rolloutId, host);
+  if (dispatch !== null && isOpen(dispatch)) return true;
+  const record = fleet.record(rolloutId, host);
+  return record !== null && isInFlight(record) && marks.forgottenAt === null;
+}

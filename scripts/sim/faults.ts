@@ -1,0 +1,281 @@
+import type { Command } from "@nixwave/cp";
+import { type HostName, instant, type RolloutId } from "@nixwave/effects";
+import { channelName, hostName, START } from "@nixwave/testkit";
+import type { SimHost } from "./agentProcess.ts";
+import type { Db } from "./databases.ts";
+import type { Fault, OperatorAction } from "./scenario.ts";
+import type { World } from "./world.ts";
+
+/** Arms every fault of the scenario. Whatever lasts is over at the calm, and everybody who can is up again. */
+export function arm(world: World): void {
+  for (const fault of world.scenario.faults)
+    world.time.after(fault.atMs, () => strike(world, fault));
+  for (const fault of world.scenario.faults)
+    if (fault.kind === "restored" || fault.kind === "set-back")
+      world.time.after(fault.backupAtMs, () => world.backups.set(fault, world.cp.backup()));
+  world.time.after(world.scenario.calmAtMs, () => calm(world));
+}
+
+function calm(world: World): void {
+  world.say("world", "no more faults");
+  world.weather.clear();
+  world.cp.isDiskFull = false;
+  for (const clone of world.clones.splice(0)) {
+    clone.kill();
+    clone.isGone = true;
+  }
+  for (const host of world.hosts.values()) {
+    host.isDiskFull = false;
+    host.machine.cacheDown = false;
+    host.disarm();
+    if (host.machine.isOff && !host.isGone) host.machine.reboot();
+    host.start();
+  }
+  world.cp.disarm();
+  world.cp.start(false);
+}
+
+function strike(world: World, fault: Fault): void {
+  switch (fault.kind) {
+    case "kill":
+    case "power-cut":
+      return kill(world, fault);
+    case "crash": {
+      const { point, passes, downMs } = fault;
+      const armed = { point, passes, downMs };
+      if (fault.who === "cp") world.cp.arm(armed);
+      else hostOf(world, fault.who).arm(armed);
+      return world.say(fault.who, `is to die at ${point} after ${passes}`);
+    }
+    case "weather": {
+      world.say("network", `${fault.hosts.join(",")}: ${JSON.stringify(fault.weather)}`);
+      const names = fault.hosts.map(hostName);
+      for (const name of names) world.weather.set(name, fault.weather);
+      return later(world, fault.forMs, () => {
+        for (const name of names)
+          if (world.weather.get(name) === fault.weather) world.weather.delete(name);
+      });
+    }
+    case "jump":
+      return jump(world, fault);
+    case "disk-full": {
+      const of = fault.who === "cp" ? world.cp : hostOf(world, fault.who);
+      of.isDiskFull = true;
+      world.say(fault.who, "its disk is full");
+      return later(world, fault.forMs, () => {
+        of.isDiskFull = false;
+        world.say(fault.who, "has room again");
+      });
+    }
+    case "wiped":
+    case "restored":
+    case "set-back":
+      return lose(world, fault, world.backups.get(fault) ?? null);
+    case "operator":
+      return operate(world, fault.action, fault);
+    case "reboot":
+    case "away":
+    case "dies":
+    case "forgets":
+    case "cloned":
+    case "cache-down":
+      return strikeHost(world, fault, hostOf(world, fault.host));
+  }
+}
+
+function strikeHost(
+  world: World,
+  fault: Extract<
+    Fault,
+    {
+      readonly host: string;
+      readonly kind: "reboot" | "away" | "dies" | "forgets" | "cloned" | "cache-down";
+    }
+  >,
+  host: SimHost,
+): void {
+  const { machine } = host;
+  switch (fault.kind) {
+    case "reboot":
+      world.say(fault.host, fault.noClock ? "reboots, with its clock at the epoch" : "reboots");
+      return world.reboot(host, fault.downMs, fault.noClock);
+    case "away":
+      world.say(fault.host, "goes off");
+      host.kill();
+      machine.powerOff();
+      return later(world, fault.forMs, () => world.turnOn(host));
+    case "dies":
+      world.say(fault.host, "dies for good");
+      host.kill();
+      machine.powerOff();
+      host.isGone = true;
+      return;
+    case "forgets":
+      world.say(fault.host, "loses its journal");
+      host.kill();
+      world.crashes += 1;
+      host.forget();
+      return later(world, 1000, () => host.start());
+    case "cloned": {
+      const clone = world.clone(host);
+      clone.start();
+      return later(world, fault.forMs, () => {
+        clone.kill();
+        clone.isGone = true;
+      });
+    }
+    case "cache-down":
+      machine.cacheDown = true;
+      return later(world, fault.forMs, () => {
+        machine.cacheDown = false;
+      });
+  }
+}
+
+function kill(
+  world: World,
+  { who, downMs }: { readonly who: string; readonly downMs: number },
+): void {
+  const of = who === "cp" ? world.cp : hostOf(world, who);
+  if (!of.isUp) return;
+  of.kill();
+  world.crashed(who, "any moment");
+  if (who === "cp") later(world, downMs, () => world.cp.start(false));
+  else later(world, downMs, () => hostOf(world, who).start());
+}
+
+function jump(world: World, { who, byMs }: { readonly who: string; readonly byMs: number }): void {
+  world.say(who, `its wall clock jumps by ${Math.round(byMs / 1000)} s`);
+  // The CP's clock is kept by people who look after it: forward only, and little.
+  if (who === "cp") world.cp.clockOffMs += Math.min(5000, Math.abs(byMs));
+  else hostOf(world, who).machine.wallOffMs += byMs;
+}
+
+/** The database is gone, or an older one is in its place; with a word to the CP or without one. */
+function lose(
+  world: World,
+  { kind, downMs }: { readonly kind: "wiped" | "restored" | "set-back"; readonly downMs: number },
+  backup: Db | null,
+): void {
+  if (kind !== "wiped" && backup === null) return;
+  world.say("cp", `is ${kind}`);
+  world.cp.kill();
+  world.crashes += 1;
+  world.watch.databaseReplaced();
+  later(world, downMs, () => {
+    if (world.cp.isUp) world.cp.kill();
+    if (backup === null) world.cp.wipe();
+    else world.cp.restore(backup, kind === "set-back");
+    world.watch.databaseReplaced();
+    world.cp.start(kind === "wiped");
+  });
+}
+
+function later(world: World, ms: number, then: () => void): void {
+  world.time.after(ms, then);
+}
+
+function hostOf(world: World, name: string): SimHost {
+  const host = world.hosts.get(hostName(name));
+  if (host === undefined) throw new Error(`the world has no host ${name}`);
+  return host;
+}
+
+/** What people do, right or wrong; a refusal is an answer like any other. */
+export function operate(
+  world: World,
+  action: OperatorAction,
+  on: { readonly channel: string; readonly host: string; readonly forMs: number | null },
+): void {
+  const { writer, fleet, now } = world.cp;
+  if (writer === null || fleet === null) return;
+  const channel = channelName(on.channel);
+  const rolloutId = fleet.newestRollout(channel)?.rolloutId ?? null;
+  const command = commandOf(action, {
+    rolloutId,
+    host: hostName(on.host),
+    until: on.forMs === null ? null : instant(now + on.forMs),
+  });
+  const lifted = fleet.quarantines()[0];
+  const freezeId = fleet.freezes()[0]?.freezeId;
+  const said = (what: string): void => world.say("operators", what);
+  if (action === "lift") {
+    if (lifted === undefined) return;
+    said(`lift ${lifted.closure.slice(33)}`);
+    const { closure } = lifted;
+    void writer.submit<"LiftQuarantine">({
+      kind: "LiftQuarantine",
+      ...WHO,
+      channel: lifted.channel,
+      closure,
+    });
+  } else if (action === "unfreeze") {
+    if (freezeId === undefined) return;
+    said("unfreeze");
+    void writer.submit<"Unfreeze">({ kind: "Unfreeze", ...WHO, freezeId, mayLiftOthers: true });
+  } else if (command !== null) {
+    said(`${action} ${action === "retry" ? on.host : on.channel}`);
+    void submit(world, command);
+  }
+}
+
+const WHO = { by: "ops-1", reason: "a bad day" };
+
+function commandOf(
+  action: OperatorAction,
+  on: {
+    readonly rolloutId: RolloutId | null;
+    readonly host: HostName;
+    readonly until: ReturnType<typeof instant> | null;
+  },
+): Command | null {
+  const { rolloutId, host, until } = on;
+  switch (action) {
+    case "retry":
+      return { kind: "Retry", ...WHO, host };
+    case "freeze":
+      return { kind: "Freeze", ...WHO, scope: { kind: "hosts", hosts: [host] }, until };
+    case "resume-after-restore":
+      return { kind: "ResumeAfterRestore", ...WHO };
+    case "unfreeze":
+    case "lift":
+      return null;
+    case "pause":
+      return rolloutId === null ? null : { kind: "Pause", ...WHO, rolloutId, until };
+    case "resume":
+      return rolloutId === null ? null : { kind: "Resume", ...WHO, rolloutId };
+    case "clear":
+      return rolloutId === null ? null : { kind: "Clear", ...WHO, rolloutId };
+    case "cancel":
+      return rolloutId === null ? null : { kind: "Cancel", ...WHO, rolloutId };
+    case "advance":
+      return rolloutId === null ? null : { kind: "Advance", ...WHO, rolloutId, wave: null };
+  }
+}
+
+async function submit(world: World, command: Command): Promise<void> {
+  const { writer } = world.cp;
+  if (writer === null) return;
+  // The kinds differ only in what they are answered, which nobody reads here.
+  switch (command.kind) {
+    case "Retry":
+      return void (await writer.submit<"Retry">(command));
+    case "Freeze":
+      return void (await writer.submit<"Freeze">(command));
+    case "ResumeAfterRestore":
+      return void (await writer.submit<"ResumeAfterRestore">(command));
+    case "Pause":
+      return void (await writer.submit<"Pause">(command));
+    case "Resume":
+      return void (await writer.submit<"Resume">(command));
+    case "Clear":
+      return void (await writer.submit<"Clear">(command));
+    case "Cancel":
+      return void (await writer.submit<"Cancel">(command));
+    case "Advance":
+      return void (await writer.submit<"Advance">(command));
+    default:
+  }
+}
+
+export const sinceStart = (nowMs: number): number => nowMs - START;

@@ -1,0 +1,55 @@
+import { type Options, readOptions, USAGE } from "./options.ts";
+import { runSeeds } from "./pool.ts";
+import { randomScenario } from "./randomScenario.ts";
+import { tell, tellShrunk } from "./story.ts";
+import { sayTally } from "./tally.ts";
+
+/** Failures that are told whole; more of them say the same. */
+const TOLD_MAX = 3;
+const SAY_EVERY_MS = 15_000;
+
+async function many({ from, seeds, jobs, seconds }: Options): Promise<number> {
+  const began = Date.now();
+  const since = (): number => (Date.now() - began) / 1000;
+  const untilMs = seconds === null ? Number.POSITIVE_INFINITY : began + seconds * 1000;
+  let saidAt = began;
+  let reported = 0;
+  const all = await runSeeds({
+    from,
+    seeds,
+    jobs,
+    untilMs,
+    onChunk: (tally) => {
+      for (const { seed, invariant, detail } of tally.failed.slice(reported))
+        console.error(`seed ${seed} violated ${invariant}: ${detail.slice(0, 300)}`);
+      reported = tally.failed.length;
+      if (Date.now() - saidAt < SAY_EVERY_MS) return;
+      saidAt = Date.now();
+      console.error(sayTally(tally, since()));
+    },
+  });
+  console.log(`seeds ${from} to ${from + all.worlds - 1}: ${sayTally(all, since())}`);
+  for (const { seed, invariant } of all.failed.slice(0, TOLD_MAX))
+    console.log(`\n${await tellShrunk(seed, invariant)}`);
+  return all.failed.length === 0 ? 0 : 1;
+}
+
+async function one(seed: number, explain: boolean): Promise<number> {
+  const { text, failed } = await tell(randomScenario(seed));
+  console.log(explain ? text : text.split("\n").at(-1));
+  return failed ? 1 : 0;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2).filter((word) => word !== "--"));
+  if (options.seed !== null) return await one(options.seed, options.explain);
+  return await many(options);
+}
+
+try {
+  process.exitCode = await main();
+} catch (cause) {
+  console.error(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
+  console.error(USAGE);
+  process.exitCode = 2;
+}

@@ -1,0 +1,246 @@
+import { AGENT_CRASH_POINTS } from "@nixwave/agent";
+import { CP_CRASH_POINTS } from "@nixwave/cp";
+import { SeededRandom } from "@nixwave/testkit";
+import { type Behaviour, GOOD } from "./machine.ts";
+import {
+  type Fault,
+  type HostPlan,
+  OPERATOR_ACTIONS,
+  type ReleasePlan,
+  type Scenario,
+} from "./scenario.ts";
+
+const MINUTE = 60_000;
+
+/** A bad day, made from its seed. Each purpose draws from a stream of its own. */
+export function randomScenario(seed: number): Scenario {
+  const random = new SeededRandom(seed, "scenario");
+  const hosts = hostPlans(random.stream("hosts"));
+  const calmAtMs = random.between(8, 22) * MINUTE;
+  return {
+    seed,
+    hosts,
+    calmAtMs,
+    pollWaitSecs: random.pick([60, 120]),
+    releases: releasePlans(random.stream("releases"), hosts, calmAtMs),
+    faults: faultPlans(random.stream("faults"), hosts, calmAtMs),
+  };
+}
+
+/** 3 to 50, median 8. */
+function hostCount(random: SeededRandom): number {
+  const roll = random.unit();
+  if (roll < 0.5) return random.between(3, 8);
+  if (roll < 0.92) return random.between(9, 16);
+  return random.between(17, 50);
+}
+
+function hostPlans(random: SeededRandom): readonly HostPlan[] {
+  const twoChannels = random.chance(0.3);
+  const waves = random.between(1, 3);
+  return Array.from({ length: hostCount(random) }, (_, index) => ({
+    name: `h-${index + 1}`,
+    channel: twoChannels && index % 3 === 2 ? "edge" : "stable",
+    // Every wave has a host in each channel: their first ones, in turn.
+    wave: 1 + (Math.floor(index / (twoChannels ? 3 : 1)) % waves),
+    startsAtMs: random.between(0, 8000),
+    wallOffMs: random.chance(0.2) ? random.between(-600_000, 600_000) : 0,
+  }));
+}
+
+function releasePlans(
+  random: SeededRandom,
+  hosts: readonly HostPlan[],
+  calmAtMs: number,
+): readonly ReleasePlan[] {
+  const channels = [...new Set(hosts.map(({ channel }) => channel))];
+  return channels.flatMap((channel) => {
+    const members = hosts.filter((host) => host.channel === channel);
+    const count = random.pick([1, 1, 2, 2, 3]);
+    return Array.from({ length: count }, (_, index): ReleasePlan => {
+      const after = index === 0 ? 0 : Math.floor((calmAtMs * index) / count);
+      const isOther = channel !== "stable";
+      return {
+        channel,
+        version: `v${index + 1}`,
+        atMs: after + random.between(1000, 60_000),
+        soakSecs: random.pick([10, 30, 60]),
+        waves: Math.max(...members.map(({ wave }) => wave)),
+        policy: {
+          onHealthFailure: random.chance(0.8) ? "rollback-and-halt" : "halt",
+          healthFailureThresholdSecs: random.pick([20, 40]),
+          activationTimeoutSecs: 120,
+          realiseTimeoutSecs: 240,
+          rollbackTimeoutSecs: 120,
+          probeReportSecs: random.pick([20, 60]),
+          lostSecs: 240,
+          offlineGraceSecs: 420,
+          maxFailures: random.pick([0, 0, 1, 2]),
+          deferredCounts: random.chance(0.5) ? "waiting" : "done",
+        },
+        budgets: budgetsOf(random, members),
+        edges: edgesOf(random, members),
+        after: isOther && random.chance(0.5) ? ["stable"] : [],
+        behaviours: behavioursOf(random, members),
+      };
+    });
+  });
+}
+
+function budgetsOf(random: SeededRandom, members: readonly HostPlan[]): ReleasePlan["budgets"] {
+  return Array.from({ length: random.pick([0, 1, 1, 2]) }, () => ({
+    hosts: random.some(members, random.between(2, members.length)).map(({ name }) => name),
+    max: random.between(1, 3),
+  }));
+}
+
+/** Only from an earlier host to a later one that is not in an earlier wave: a DAG that a declaration would take. */
+function edgesOf(random: SeededRandom, members: readonly HostPlan[]): ReleasePlan["edges"] {
+  if (!random.chance(0.25)) return [];
+  const [gates, gated] = random.some(members, 2);
+  if (gates === undefined || gated === undefined) return [];
+  const inOrder = gates.wave <= gated.wave ? [gates, gated] : [gated, gates];
+  return [{ gates: inOrder[0]?.name ?? "", gated: inOrder[1]?.name ?? "" }];
+}
+
+function behavioursOf(
+  random: SeededRandom,
+  members: readonly HostPlan[],
+): Readonly<Record<string, Behaviour>> {
+  const roll = random.unit();
+  const share = roll < 0.55 ? 0.04 : roll < 0.75 ? 0.9 : 0.3;
+  const of: Record<string, Behaviour> = {};
+  for (const { name } of members)
+    of[name] = random.chance(share)
+      ? oddBehaviour(random)
+      : { ...GOOD, switchSecs: random.between(2, 20), realiseSecs: random.between(0, 10) };
+  return of;
+}
+
+function oddBehaviour(random: SeededRandom): Behaviour {
+  const odd: readonly Partial<Behaviour>[] = [
+    { exitCode: 1 },
+    { exitCode: 4 },
+    { exitCode: 100 },
+    { needsBoot: true },
+    { hangs: "before-flip" },
+    { hangs: "after-flip" },
+    { healthyAfterSecs: null },
+    { healthyAfterSecs: null },
+    { healthyAfterSecs: 30 },
+    { illAtSecs: 15 },
+    { declaresProbes: false },
+    { switchSecs: 90 },
+    { realiseSecs: 150 },
+    { realiseSecs: 400 },
+  ];
+  return { ...GOOD, ...random.pick(odd) };
+}
+
+function faultPlans(
+  random: SeededRandom,
+  hosts: readonly HostPlan[],
+  calmAtMs: number,
+): readonly Fault[] {
+  const count = random.between(1, 10);
+  return Array.from({ length: count }, (_, index) =>
+    fault(random.stream(`fault ${index}`), hosts, calmAtMs),
+  ).sort((a, b) => a.atMs - b.atMs);
+}
+
+const KINDS: readonly (readonly [Fault["kind"], number])[] = [
+  ["crash", 9],
+  ["kill", 4],
+  ["weather", 5],
+  ["operator", 6],
+  ["jump", 2],
+  ["reboot", 4],
+  ["away", 3],
+  ["dies", 1],
+  ["forgets", 2],
+  ["cloned", 1],
+  ["disk-full", 3],
+  ["cache-down", 2],
+  ["wiped", 1],
+  ["restored", 1],
+  ["set-back", 1],
+];
+const KIND_LIST = KINDS.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
+
+function fault(random: SeededRandom, hosts: readonly HostPlan[], calmAtMs: number): Fault {
+  const kind = random.pick(KIND_LIST);
+  const atMs = random.between(5000, calmAtMs - 1000);
+  const { name: host } = random.pick(hosts);
+  const forMs = random.between(5000, 8 * MINUTE);
+  const downMs = random.chance(0.7) ? random.between(200, 5000) : random.between(5000, 5 * MINUTE);
+  const who = random.chance(0.4) ? "cp" : host;
+  switch (kind) {
+    case "crash":
+      return crash(random, { atMs, who, downMs });
+    case "kill":
+    case "power-cut":
+      return { kind, atMs, who, downMs };
+    case "weather":
+      return weather(random, { atMs, forMs, hosts });
+    case "operator": {
+      const { channel } = random.pick(hosts);
+      const action = random.pick(OPERATOR_ACTIONS);
+      return { kind, atMs, host, channel, action, forMs: random.chance(0.6) ? forMs : null };
+    }
+    case "jump":
+      return { kind, atMs, who, byMs: random.between(-MINUTE * 30, MINUTE * 30) };
+    case "reboot":
+      return { kind, atMs, host, downMs: downMs + 10_000, noClock: random.chance(0.2) };
+    case "away":
+    case "cloned":
+    case "cache-down":
+      return { kind, atMs, host, forMs };
+    case "dies":
+    case "forgets":
+      return { kind, atMs, host };
+    case "disk-full":
+      return { kind, atMs, who, forMs };
+    case "wiped":
+      return { kind, atMs, downMs };
+    case "restored":
+    case "set-back":
+      return { kind, atMs, downMs, backupAtMs: random.between(3000, atMs) };
+  }
+}
+
+function crash(
+  random: SeededRandom,
+  { atMs, who, downMs }: { readonly atMs: number; readonly who: string; readonly downMs: number },
+): Fault {
+  const isCp = who === "cp";
+  const point = random.pick<string>(isCp ? CP_CRASH_POINTS : AGENT_CRASH_POINTS);
+  const isOften = isCp || point.endsWith("commit");
+  return { kind: "crash", atMs, who, point, passes: isOften ? random.between(0, 20) : 0, downMs };
+}
+
+function weather(
+  random: SeededRandom,
+  {
+    atMs,
+    forMs,
+    hosts,
+  }: { readonly atMs: number; readonly forMs: number; readonly hosts: readonly HostPlan[] },
+): Fault {
+  const all = random.chance(0.4);
+  const names = (all ? hosts : random.some(hosts, random.between(1, 3))).map(({ name }) => name);
+  const bad = (): number => (random.chance(0.5) ? random.unit() * 0.4 : 0);
+  return {
+    kind: "weather",
+    atMs,
+    forMs,
+    hosts: names,
+    weather: {
+      cut: random.chance(0.35),
+      delayMsMax: random.pick([20, 500, 8000]),
+      loss: bad(),
+      duplicate: bad(),
+      halfOpen: bad(),
+      reset: bad(),
+    },
+  };
+}

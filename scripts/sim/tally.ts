@@ -1,0 +1,59 @@
+import type { WorldResult } from "./world.ts";
+
+/** What many worlds came to, for the one line at the end. */
+export interface Tally {
+  worlds: number;
+  failed: readonly FailedWorld[];
+  virtualMs: number;
+  fired: number;
+  eventsApplied: number;
+  crashes: number;
+}
+
+export interface FailedWorld {
+  readonly seed: number;
+  readonly invariant: string;
+  readonly detail: string;
+}
+
+export const emptyTally = (): Tally => ({
+  worlds: 0,
+  failed: [],
+  virtualMs: 0,
+  fired: 0,
+  eventsApplied: 0,
+  crashes: 0,
+});
+
+export function count(tally: Tally, result: WorldResult): void {
+  const { seed, failure, virtualMs, fired, eventsApplied, crashes } = result;
+  tally.worlds += 1;
+  tally.virtualMs += virtualMs;
+  tally.fired += fired;
+  tally.eventsApplied += eventsApplied;
+  tally.crashes += crashes;
+  if (failure !== null) tally.failed = [...tally.failed, { seed, ...failure }];
+}
+
+export function add(tally: Tally, other: Tally): void {
+  tally.worlds += other.worlds;
+  tally.virtualMs += other.virtualMs;
+  tally.fired += other.fired;
+  tally.eventsApplied += other.eventsApplied;
+  tally.crashes += other.crashes;
+  tally.failed = [...tally.failed, ...other.failed];
+}
+
+const HOUR_MS = 3_600_000;
+
+export function sayTally(tally: Tally, seconds: number): string {
+  const n = (value: number): string => Math.round(value).toLocaleString("en");
+  const hours = tally.virtualMs / HOUR_MS;
+  const days = hours < 48 ? `${hours.toFixed(1)} hours` : `${n(hours / 24)} days`;
+  return [
+    `${n(tally.worlds)} worlds in ${n(seconds)} s, ${(tally.worlds / seconds).toFixed(1)} a second`,
+    `${days} of virtual time in ${n(tally.fired)} steps`,
+    `${n(tally.eventsApplied)} agents' events applied, ${n(tally.crashes)} crashes survived`,
+    tally.failed.length === 0 ? "every invariant held" : `${tally.failed.length} worlds FAILED`,
+  ].join("; ");
+}

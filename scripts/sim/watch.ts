@@ -1,0 +1,272 @@
+import { isDeepStrictEqual } from "node:util";
+import type { UnitRun } from "@nixwave/agent";
+import {
+  type Batch,
+  check,
+  type DerivedChange,
+  isClean,
+  sayChecked,
+  sqliteStore,
+} from "@nixwave/cp";
+import {
+  type ClosureHash,
+  explainHost,
+  type Fleet,
+  type HostName,
+  type HostRollout,
+  type Instant,
+  type JournalId,
+  planAll,
+  type RolloutId,
+} from "@nixwave/effects";
+import {
+  backwards,
+  badlyOpen,
+  openedTooSoon,
+  overBudget,
+  unprovenConvergence,
+} from "@nixwave/testkit";
+import type { SimHost } from "./agentProcess.ts";
+import { type Machine, OLD } from "./machine.ts";
+import { shuffledPlan } from "./shuffled.ts";
+import type { World } from "./world.ts";
+
+interface JournalMarks {
+  readonly journalId: JournalId;
+  readonly steadyNow: number;
+  readonly newestCreatedAt: number;
+}
+
+/** Looks at every step of a world, as cheaply as what changed allows; at crashes and at the end it looks at everything. */
+export class Watch {
+  readonly #world: World;
+  /** The mirror's records as of the last commit. */
+  #mirrors = new Map<string, HostRollout>();
+  #streams = new Map<string, number>();
+  /** The cursors that were looked at. */
+  #cursors = new Map<RolloutId, number>();
+  readonly #proven = new Map<HostName, Set<ClosureHash>>();
+  /** Per machine: a clone writes the same journal on its own. */
+  readonly #journals = new Map<SimHost, JournalMarks>();
+  #replaced = false;
+  commits = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Another database is in place: what was acknowledged to agents is theirs to replay. */
+  databaseReplaced(): void {
+    this.#replaced = true;
+    this.#mirrors = new Map();
+    this.#streams = new Map();
+    this.#cursors = new Map();
+  }
+
+  /** A control plane is up, over a database that may be another one: what it begins with is no news. */
+  ready(fleet: Fleet): void {
+    for (const channel of fleet.channels())
+      for (const { rolloutId, cursor } of fleet.rolloutsOf(channel))
+        this.#cursors.set(rolloutId, cursor);
+  }
+
+  committed(batch: Batch, now: Instant): void {
+    const { fleet } = this.#world.cp;
+    if (fleet === null) return;
+    this.commits += 1;
+    this.#budgets(fleet, batch);
+    let touched = false;
+    for (const { change } of batch.changes) touched = this.#changed(fleet, change) || touched;
+    if (!touched) return;
+    for (const channel of fleet.channels())
+      for (const rollout of fleet.rolloutsOf(channel))
+        this.#hold("I7/I8", badlyOpen(fleet, rollout, now));
+  }
+
+  /** True where it may have closed a gate. */
+  #changed(fleet: Fleet, change: DerivedChange): boolean {
+    switch (change.kind) {
+      case "RecordChanged":
+        this.#record(change.record);
+        return false;
+      case "StreamAdvanced": {
+        const key = `${change.host} ${change.rolloutId} ${change.journalId}`;
+        const before = this.#streams.get(key);
+        if (before !== undefined && change.lastSeq !== before + 1)
+          this.#hold("I6", `${key}: ${change.lastSeq} follows ${before}`);
+        this.#streams.set(key, change.lastSeq);
+        return false;
+      }
+      case "RolloutChanged": {
+        const { rolloutId, cursor } = change.rollout;
+        const rollout = fleet.rollout(rolloutId);
+        if (rollout !== null && cursor > (this.#cursors.get(rolloutId) ?? 1))
+          this.#hold("I8", openedTooSoon(fleet, rollout));
+        this.#cursors.set(rolloutId, cursor);
+        return true;
+      }
+      case "DispatchChanged":
+      case "QuarantineInserted":
+      case "FreezeInserted":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #budgets(fleet: Fleet, { changes }: Batch): void {
+    const queued = changes.flatMap(({ change }) =>
+      change.kind === "DispatchChanged" && change.dispatch.state === "queued"
+        ? [change.dispatch]
+        : [],
+    );
+    for (const [index, { host, rolloutId }] of queued.entries()) {
+      const release = fleet.release(rolloutId);
+      const later = new Set(queued.slice(index + 1).map((each) => each.host));
+      if (release !== null) this.#hold("I9", overBudget(fleet, release, { host, later }));
+    }
+  }
+
+  #record(record: HostRollout): void {
+    const key = `${record.host} ${record.rolloutId}`;
+    const before = this.#mirrors.get(key) ?? null;
+    this.#mirrors.set(key, record);
+    this.#hold("I3", before === null ? null : unprovenConvergence(before, record));
+    if (before !== null) this.#hold("I12", backwards(before, record));
+    const host = this.#world.hosts.get(record.host);
+    const own = host?.journal?.record(record.rolloutId) ?? null;
+    if (own !== null && own.journalId === record.journalId && own.lastSeq === record.lastSeq)
+      // Whether a newer rollout has superseded it stands in that one's stream, which may still be on its way.
+      this.parity({ ...own, supersededBy: null }, { ...record, supersededBy: null });
+  }
+
+  /** I4: for the same envelopes, agent and CP hold equal records. */
+  parity(own: HostRollout, mirror: HostRollout): void {
+    // An agent has the terms once it has verified the release.
+    const { terms } = own.terms === null ? own : mirror;
+    const [one, other] = [this.#comparable(own), { ...this.#comparable(mirror), terms }];
+    if (own.lastSeq === 0 || isDeepStrictEqual(one, other)) return;
+    const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(
+      (key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)),
+    );
+    const said = keys.map((key) => {
+      const [ours, theirs] = [one, other].map((each) => JSON.stringify(Reflect.get(each, key)));
+      return `${key} is ${ours} there and ${theirs} here`;
+    });
+    this.#hold("I4", `${own.host} in ${own.rolloutId}, seq ${own.lastSeq}: ${said.join("; ")}`);
+  }
+
+  fired({ unit, closure }: UnitRun, host: SimHost): void {
+    if (unit.purpose === "rollback") {
+      const isProven = closure === OLD || this.#proven.get(host.name)?.has(closure) === true;
+      return this.#hold("I1", isProven ? null : `${host.name} rolls back to ${closure}, unproven`);
+    }
+    const isNamed = [...this.#world.repository.releases.values()].some(
+      ({ channel, hosts }) =>
+        channel === host.channel &&
+        hosts.some((listed) => listed.host === host.name && listed.closure === closure),
+    );
+    return this.#hold(
+      "I1",
+      isNamed ? null : `${host.name} activates ${closure}, which no release names`,
+    );
+  }
+
+  /** A record of the host has moved in its journal. */
+  moved(host: SimHost, machine: Machine, to: string): void {
+    const { journal } = host;
+    if (journal === null) return;
+    this.journal(host);
+    if (to !== "Converged" && to !== "Reverted") return;
+    const record = journal
+      .all()
+      .filter((each) => each.kind !== "opaque")
+      .findLast(({ kind }) => kind === to);
+    const { running } = machine.system;
+    if (record?.kind === "Converged") {
+      if (running !== record.targetClosure)
+        this.#hold("I2", `${host.name} runs ${running} and converged`);
+      if (machine.isNeverHealthy)
+        this.#hold("I3", `${host.name} converged on ${running}, which is never healthy`);
+      const proven = this.#proven.get(host.name) ?? new Set();
+      this.#proven.set(host.name, proven.add(record.targetClosure));
+    }
+    if (
+      record?.kind === "Reverted" &&
+      (running !== record.revertedTo || running === record.targetClosure)
+    )
+      this.#hold("I2", `${host.name} runs ${running} and reverted to ${record.revertedTo}`);
+  }
+
+  /** I12 on the agent's side. */
+  journal(host: SimHost): void {
+    const facts = host.journal?.facts();
+    if (facts === undefined) return;
+    const steadyNow = facts.steadyNow ?? 0;
+    const newestCreatedAt = facts.newestCreatedAt ?? 0;
+    const before = this.#journals.get(host);
+    if (before?.journalId === facts.journalId) {
+      if (steadyNow < before.steadyNow) this.#hold("I12", `${host.name}'s now went back`);
+      if (newestCreatedAt < before.newestCreatedAt)
+        this.#hold("I12", `${host.name}'s newest acknowledged release went back`);
+    }
+    this.#journals.set(host, { journalId: facts.journalId, steadyNow, newestCreatedAt });
+  }
+
+  /** I5, I6 and I13 over what is on the CP's disk: after a crash of it, and at the end. */
+  async stored(): Promise<void> {
+    const { cp } = this.#world;
+    const { now } = cp;
+    const checked = check(cp.db);
+    if (!isClean(checked)) this.#hold("I5", sayChecked(checked).slice(0, 3).join("; "));
+    const loaded = await sqliteStore(cp.db, { crash: { point: () => undefined } }).load();
+    const plans = shuffledPlan(loaded, now);
+    if (plans !== null) this.#hold("I13", plans);
+  }
+
+  /** I10, over every host. It is total: a host without an answer throws. */
+  explained(fleet: Fleet, now: Instant): void {
+    for (const name of this.#world.hosts.keys()) explainHost(fleet, name, now);
+  }
+
+  /** Both sides of every record, when all was sent and taken. */
+  everyParity(fleet: Fleet): void {
+    for (const host of this.#world.hosts.values()) {
+      for (const own of host.journal?.all() ?? []) {
+        if (own.kind === "opaque" || host.isGone) continue;
+        const mirror = fleet.record(own.rolloutId, own.host);
+        if (mirror === null || mirror.journalId !== own.journalId || own.lastSeq === 0) continue;
+        if (mirror.lastSeq === own.lastSeq) this.parity(own, mirror);
+        else if (isKept(host, own.rolloutId))
+          this.#hold(
+            "I6",
+            `${own.host} is at ${own.lastSeq} of ${own.rolloutId}, its mirror at ${mirror.lastSeq}`,
+          );
+      }
+    }
+  }
+
+  /** Nothing that the full plan would do is left undone by the incremental one. */
+  planned(fleet: Fleet, now: Instant): void {
+    const { inputs, effects } = planAll(fleet, now);
+    const left = [...inputs, ...effects].map((each) => JSON.stringify(each));
+    if (left.length > 0) this.#hold("I13", `the full plan finds ${left.slice(0, 2).join(", ")}`);
+  }
+
+  /**
+   * Estimates for people are not compared. A CP that was set back may never learn of a rollout that came and went since, so
+   * it can't name the one that superseded; that it was superseded it knows.
+   */
+  #comparable(record: HostRollout): object {
+    const { dispatchedAt: _, soakDueAt: __, supersededBy, ...rest } = record;
+    return { ...rest, supersededBy: this.#replaced ? supersededBy !== null : supersededBy };
+  }
+
+  #hold(invariant: string, broken: string | null): void {
+    if (broken !== null) this.#world.fail(invariant, broken);
+  }
+}
+
+/** Only the newest streams are kept for a replay; a CP that was set back misses the end of older ones for ever. */
+const isKept = (host: SimHost, rolloutId: RolloutId): boolean =>
+  host.journal?.records.streams().some((stream) => stream.rolloutId === rolloutId) === true;
