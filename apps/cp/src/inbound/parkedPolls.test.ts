@@ -16,10 +16,13 @@ function taken(place: Place | null): Place {
 it("hazard 77: wakes the host concerned and no other", async () => {
   const polls = new ParkedPolls(4);
   const one = taken(polls.take(host("web-1")));
-  taken(polls.take(host("web-2")));
+  const two = taken(polls.take(host("web-2")));
   polls.wake(host("web-1"));
   expect(await one.woken).toBe("woken");
   expect(polls.size).toBe(1);
+  // Had it been woken as well, this would come too late.
+  polls.stop();
+  expect(await two.woken).toBe("stopping");
 });
 
 it("does not lose a wake that comes before anybody waits", async () => {
