@@ -25,7 +25,10 @@ const LOOP_LINES_MAX = 100;
 const LONG_FILES: Readonly<Record<string, string>> = {};
 
 /** "path functionName" → why this function may be longer. */
-const LONG_FUNCTIONS: Readonly<Record<string, string>> = {};
+const LONG_FUNCTIONS: Readonly<Record<string, string>> = {
+  "packages/protocol/src/record.ts hostRolloutSchema":
+    "one schema of seven variants, tied to its union; parts of it would be names for fields",
+};
 
 const BANNED_NAMES = new Set(["utils", "common", "helpers", "shared", "types", "core"]);
 

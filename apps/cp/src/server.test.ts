@@ -2,7 +2,7 @@ import { gzipSync } from "node:zlib";
 import { openapi, ROUTE_NAMES, ROUTES, type Route, type RouteName } from "@nixwave/protocol";
 import Fastify, { type InjectOptions } from "fastify";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openPlane, type TestPlane } from "./endToEnd/plane.ts";
+import { openPlane, type TestPlane } from "./endToEnd/plane.fixture.ts";
 import { refuseOpenRoutes } from "./inbound/routes.ts";
 
 let test: TestPlane;

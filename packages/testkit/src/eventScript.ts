@@ -1,13 +1,14 @@
 import {
   type Attempt,
   addSecs,
+  type ByKind,
   type ClosureHash,
   type DeclaredProbe,
+  type EventKind,
   type Instant,
   isAttempt,
   type OutboundAgentEvent,
   type ProbeMode,
-  type ProbeName,
   type Seen,
   SYSTEM_STABLE,
 } from "@nixwave/effects";
@@ -20,100 +21,129 @@ interface World {
 }
 
 type Options = ReadonlyMap<string, string>;
+type MakeEvent<K extends EventKind> = (
+  options: Options,
+  world: World,
+) => ByKind<OutboundAgentEvent>[K];
 
 /** An event from the words of a transcript: `event stable@a1 ProbeResult probe=http status=fail`. */
-export function eventOf(kind: string, options: Options, { now, seen }: World): OutboundAgentEvent {
-  const mode = modeOf(options.get("mode"));
-  const probe = (): ProbeName => probeName(options.get("probe") ?? "http");
-  const named = (key: string, otherwise: ClosureHash | null): ClosureHash | null => {
-    const name = options.get(key);
-    return name === undefined ? otherwise : name === "none" ? null : closure(name);
-  };
-  const running = named("observed", seen.runningClosure) ?? closure("none");
-  const exitCode = options.has("exit") ? Number(options.get("exit")) : 0;
-  const answer = {
-    attempt: attemptOf(options.get("attempt")),
-    dispatchedAt: now,
-    soakDueAt: addSecs(now, 600),
-  };
-  switch (kind) {
-    case "DispatchAck":
-      return {
-        kind,
-        ...answer,
-        previous: null,
-        currentClosureAtDispatch: seen.runningClosure,
-        rollbackTarget: named("rollback", seen.runningClosure),
-        ackedAt: now,
-      };
-    case "DispatchReject":
-      return {
-        kind,
-        ...answer,
-        reason: options.get("reason") ?? "held",
-        retryable: options.get("retryable") !== "no",
-        rejectedAt: now,
-      };
-    case "ActivationStarted":
-      return { kind, startedAt: now, switchMethod: "switch" };
-    case "ActivationCompleted":
-      return { kind, observedCurrentClosure: running, exitCode, completedAt: now };
-    case "ActivationDeferred":
-      return {
-        kind,
-        component: options.get("component") ?? "kernel",
-        bootId: seen.bootId,
-        deferredAt: now,
-      };
-    case "ActivationFailed":
-      return {
-        kind,
-        phase: "switch",
-        untouched: options.get("untouched") === "yes",
-        exitCode,
-        stderrTail: "",
-        failedAt: now,
-      };
-    case "ProbeTopologyDeclared":
-      return {
-        kind,
-        probes: probesOf(options.get("probes") ?? ""),
-        bootId: seen.bootId,
-        declaredAt: now,
-      };
-    case "ProbeObservedFirst":
-      return { kind, probeName: probe(), mode, observedAt: now };
-    case "ProbeResult":
-      return {
-        kind,
-        probeName: probe(),
-        mode,
-        status: options.get("status") === "fail" ? "fail" : "pass",
-        observedAt: now,
-        failureReason: options.get("reason") ?? null,
-        subResults: null,
-      };
-    case "ProbeFailureFirst":
-      return { kind, probeName: probe(), mode, firstFailedAt: now };
-    case "Failed":
-      return {
-        kind,
-        failedAt: now,
-        sustainedDurationSecs: 0,
-        failingProbes: [probe()],
-        policyApplied: options.get("policy") === "halt" ? "halt" : "rollback-and-halt",
-      };
-    case "RollbackStarted":
-      return { kind, startedAt: now };
-    case "RollbackComplete":
-      return { kind, revertedToClosure: running, exitCode, completedAt: now };
-    case "RollbackFailed":
-      return { kind, exitCode, stderrTail: "", failedAt: now };
-    case "Converged":
-      return { kind, convergedAt: now, currentClosure: running };
-    default:
-      throw new Error(`"${kind}" is not an event`);
-  }
+export function eventOf(kind: string, options: Options, world: World): OutboundAgentEvent {
+  const make = Object.entries(EVENTS).find(([name]) => name === kind)?.[1];
+  if (make === undefined) throw new Error(`"${kind}" is not an event`);
+  return make(options, world);
+}
+
+const EVENTS: { readonly [K in EventKind]: MakeEvent<K> } = {
+  DispatchAck: (options, world) => ({
+    kind: "DispatchAck",
+    ...answerTo(options, world),
+    previous: null,
+    currentClosureAtDispatch: world.seen.runningClosure,
+    rollbackTarget: named(options.get("rollback"), world.seen.runningClosure),
+    ackedAt: world.now,
+  }),
+  DispatchReject: (options, world) => ({
+    kind: "DispatchReject",
+    ...answerTo(options, world),
+    reason: options.get("reason") ?? "held",
+    retryable: options.get("retryable") !== "no",
+    rejectedAt: world.now,
+  }),
+  ActivationStarted: (_, { now: startedAt }) => ({
+    kind: "ActivationStarted",
+    startedAt,
+    switchMethod: "switch",
+  }),
+  ActivationCompleted: (options, world) => ({
+    kind: "ActivationCompleted",
+    observedCurrentClosure: running(options, world),
+    exitCode: exitOf(options),
+    completedAt: world.now,
+  }),
+  ActivationDeferred: (options, { now: deferredAt, seen: { bootId } }) => ({
+    kind: "ActivationDeferred",
+    component: options.get("component") ?? "kernel",
+    bootId,
+    deferredAt,
+  }),
+  ActivationFailed: (options, { now: failedAt }) => ({
+    kind: "ActivationFailed",
+    phase: "switch",
+    untouched: options.get("untouched") === "yes",
+    exitCode: exitOf(options),
+    stderrTail: "",
+    failedAt,
+  }),
+  ProbeTopologyDeclared: (options, { now: declaredAt, seen: { bootId } }) => ({
+    kind: "ProbeTopologyDeclared",
+    probes: probesOf(options.get("probes") ?? ""),
+    bootId,
+    declaredAt,
+  }),
+  ProbeObservedFirst: (options, { now: observedAt }) => ({
+    kind: "ProbeObservedFirst",
+    ...probeOf(options),
+    observedAt,
+  }),
+  ProbeResult: (options, { now: observedAt }) => ({
+    kind: "ProbeResult",
+    ...probeOf(options),
+    status: options.get("status") === "fail" ? "fail" : "pass",
+    observedAt,
+    failureReason: options.get("reason") ?? null,
+    subResults: null,
+  }),
+  ProbeFailureFirst: (options, { now: firstFailedAt }) => ({
+    kind: "ProbeFailureFirst",
+    ...probeOf(options),
+    firstFailedAt,
+  }),
+  Failed: (options, { now: failedAt }) => ({
+    kind: "Failed",
+    failedAt,
+    sustainedDurationSecs: 0,
+    failingProbes: [probeOf(options).probeName],
+    policyApplied: options.get("policy") === "halt" ? "halt" : "rollback-and-halt",
+  }),
+  RollbackStarted: (_, { now: startedAt }) => ({ kind: "RollbackStarted", startedAt }),
+  RollbackComplete: (options, world) => ({
+    kind: "RollbackComplete",
+    revertedToClosure: running(options, world),
+    exitCode: exitOf(options),
+    completedAt: world.now,
+  }),
+  RollbackFailed: (options, { now: failedAt }) => ({
+    kind: "RollbackFailed",
+    exitCode: exitOf(options),
+    stderrTail: "",
+    failedAt,
+  }),
+  Converged: (options, world) => ({
+    kind: "Converged",
+    convergedAt: world.now,
+    currentClosure: running(options, world),
+  }),
+};
+
+const answerTo = (options: Options, { now }: World) => ({
+  attempt: attemptOf(options.get("attempt")),
+  dispatchedAt: now,
+  soakDueAt: addSecs(now, 600),
+});
+
+const probeOf = (options: Options) => ({
+  probeName: probeName(options.get("probe") ?? "http"),
+  mode: modeOf(options.get("mode")),
+});
+
+const exitOf = (options: Options): number => Number(options.get("exit") ?? 0);
+
+const running = (options: Options, { seen }: World): ClosureHash =>
+  named(options.get("observed"), seen.runningClosure) ?? closure("none");
+
+function named(name: string | undefined, otherwise: ClosureHash | null): ClosureHash | null {
+  if (name === undefined) return otherwise;
+  return name === "none" ? null : closure(name);
 }
 
 /** `http,disk:observe` beside the built-in system-stable; an interval of 10 s each. */
@@ -134,7 +164,7 @@ function probesOf(text: string): readonly DeclaredProbe[] {
   ];
 }
 
-function attemptOf(text: string | undefined): Attempt {
+export function attemptOf(text: string | undefined): Attempt {
   const attempt = Number(text ?? 1);
   if (!isAttempt(attempt)) throw new Error(`"${text}" is not an attempt`);
   return attempt;

@@ -8,7 +8,6 @@ import {
   type HostRollout,
   type Instant,
   instant,
-  isAttempt,
   isSettled,
   type JournalId,
   later,
@@ -37,10 +36,10 @@ import {
   START,
   terms,
 } from "./build.ts";
-import { eventOf, eventWords } from "./eventScript.ts";
+import { attemptOf, eventOf, eventWords } from "./eventScript.ts";
 import type { Command, Runner } from "./transcript.ts";
 
-/** Text that both sides agree on; a transcript that shows a difference is a broken parity (I4). */
+/** The agent's record and the CP's mirror of it; a transcript that shows a difference is a broken parity (I4). */
 interface Twin {
   agent: HostRollout;
   cp: HostRollout;
@@ -48,173 +47,195 @@ interface Twin {
   asked: { readonly of: HostRollout; readonly at: Instant } | null;
 }
 
-/**
- * One host, its agent's record and the CP's mirror of it, driven by commands: what the reducers do without any app.
- * dispatch, reject, ack, event, machine, observe, restart, tick, policy, journal, show.
- */
+const HOST = hostName("web-1");
+
+/** What a host came with. */
+const AS_INSTALLED: Seen = {
+  bootId: bootId("boot-1"),
+  runningClosure: closure("old"),
+  profileClosure: closure("old"),
+  bootClosure: closure("old"),
+  unit: { kind: "none" },
+  purpose: "switch",
+  stderrTail: "",
+};
+
+/** One host, driven by commands: what the reducers do without any app. */
 export function hostScript(): Runner {
-  const host = hostName("web-1");
-  const twins = new Map<RolloutId, Twin>();
-  let now: Instant = START;
-  let startedAt: Instant = START;
-  let journalId: JournalId = journal("a");
-  let agreed: Terms = terms();
-  let seen: Seen = {
-    bootId: bootId("boot-1"),
-    runningClosure: closure("old"),
-    profileClosure: closure("old"),
-    bootClosure: closure("old"),
-    unit: { kind: "none" },
-    purpose: "switch",
-    stderrTail: "",
+  const script = new HostScript();
+  return (command) => {
+    const run = COMMANDS[command.name];
+    if (run === undefined) {
+      const known = Object.keys(COMMANDS).join(", ");
+      throw new Error(
+        `line ${command.line}: unknown command "${command.name}"; known are ${known}`,
+      );
+    }
+    return run(script, command);
   };
+}
 
-  const twinOf = (id: RolloutId): Twin => {
-    const twin = twins.get(id);
-    if (twin === undefined) throw new Error(`no record of ${id}: dispatch first`);
-    return twin;
-  };
+const COMMANDS: {
+  readonly [name: string]: (script: HostScript, command: Command) => readonly string[];
+} = {
+  policy: (script, { options }) => script.agree(options),
+  dispatch: (script, { words, options }) =>
+    script.dispatch(
+      rollout(words[0] ?? ""),
+      closure(options.get("closure") ?? "new"),
+      attemptOf(options.get("attempt")),
+    ),
+  event: (script, { words, options }) =>
+    script.step(rollout(words[0] ?? ""), eventOf(words[1] ?? "", options, script)),
+  machine: (script, { options }) => script.change(options),
+  journal: (script, { words }) => script.forget(journal(words[0] ?? "b")),
+  observe: (script, { words }) => script.look(rollout(words[0] ?? "")),
+  restart: (script) => script.restart(),
+  tick: (script, { words }) => script.tick(duration(words[0] ?? "+0s")),
+  show: (script, { words }) => script.show(rollout(words[0] ?? "")),
+};
 
-  function dispatch(id: RolloutId, target: ClosureHash, attempt: Attempt): readonly string[] {
-    if (twins.has(id)) return [`dispatched again, attempt ${attempt}`];
-    const init = {
+class HostScript {
+  now: Instant = START;
+  seen: Seen = AS_INSTALLED;
+  readonly #twins = new Map<RolloutId, Twin>();
+  #startedAt: Instant = START;
+  #journalId: JournalId = journal("a");
+  #terms: Terms = terms();
+
+  agree(options: ReadonlyMap<string, string>): readonly string[] {
+    const numbers = [...options].map(([key, value]) => [
+      key,
+      /^\d+$/.test(value) ? Number(value) : value,
+    ]);
+    const { soakSecs, wave, ...policies } = Object.fromEntries(numbers);
+    this.#terms = terms(policies, Number(soakSecs ?? 600), Number(wave ?? 1));
+    return [];
+  }
+
+  dispatch(id: RolloutId, target: ClosureHash, attempt: Attempt): readonly string[] {
+    if (this.#twins.has(id)) return [`dispatched again, attempt ${attempt}`];
+    const opened = openHostRollout({
       rolloutId: id,
-      host,
+      host: HOST,
       channel: channelName("stable"),
       targetClosure: target,
       attempt,
-      dispatchedAt: now,
-      soakDueAt: instant(now + 600_000),
-      journalId,
-      terms: agreed,
-    };
-    twins.set(id, { agent: openHostRollout(init), cp: openHostRollout(init), asked: null });
-    return [`${host} ${rolloutName(id)} opened Pending, attempt ${attempt}`];
+      dispatchedAt: this.now,
+      soakDueAt: addSecs(this.now, 600),
+      journalId: this.#journalId,
+      terms: this.#terms,
+    });
+    this.#twins.set(id, { agent: opened, cp: opened, asked: null });
+    return [`${HOST} ${rolloutName(id)} opened Pending, attempt ${attempt}`];
   }
 
-  function step(id: RolloutId, event: OutboundAgentEvent): readonly string[] {
-    const twin = twinOf(id);
+  /** Both readings of one event, and what they yield. */
+  step(id: RolloutId, event: OutboundAgentEvent): readonly string[] {
+    const twin = this.#twinOf(id);
     const before = twin.agent;
-    const seq = before.journalId === journalId ? nextSeq(before.lastSeq) : nextSeq(0);
-    const envelope = { host, rolloutId: id, journalId, seq, prev: null, event };
-    const local = stepLocal(before, envelope, now);
-    const lines = [
-      outcomeLine(local.outcome, twin.agent, local.state, event),
+    const last = before.journalId === this.#journalId ? before.lastSeq : 0;
+    const stream = { host: HOST, rolloutId: id, journalId: this.#journalId };
+    const envelope = { ...stream, seq: nextSeq(last), prev: null, event };
+    const local = stepLocal(before, envelope, this.now);
+    twin.agent = local.state;
+    const said = [
+      outcomeLine(local.outcome, before, local.state, event),
       ...local.effects.flatMap((effect) => effectLine("agent", effect)),
     ];
-    twin.agent = local.state;
-    if (local.outcome.kind === "refused") return lines;
-    const remote = stepRemote(twin.cp, envelope, now);
+    if (local.outcome.kind === "refused") return said;
+    const remote = stepRemote(twin.cp, envelope, this.now);
     twin.cp = remote.state;
-    lines.push(...remote.effects.flatMap((effect) => effectLine("cp", effect)));
-    if (event.kind === "DispatchAck") lines.push(...supersedeOthers(id));
-    if (JSON.stringify(twin.agent) !== JSON.stringify(twin.cp)) lines.push("PARITY BROKEN");
-    return lines;
+    const isEqual = JSON.stringify(twin.agent) === JSON.stringify(twin.cp);
+    return [
+      ...said,
+      ...remote.effects.flatMap((effect) => effectLine("cp", effect)),
+      ...(event.kind === "DispatchAck" ? this.#supersedeOthers(id) : []),
+      ...(isEqual ? [] : ["PARITY BROKEN"]),
+    ];
   }
 
-  function supersedeOthers(by: RolloutId): readonly string[] {
-    const lines: string[] = [];
-    for (const [id, twin] of twins) {
-      if (id === by || isSettled(twin.agent)) continue;
-      twin.agent = supersede(twin.agent, by);
-      twin.cp = supersede(twin.cp, by);
-      lines.push(`${host} ${rolloutName(id)} ${twin.agent.kind} superseded by ${rolloutName(by)}`);
-    }
-    return lines;
+  change(options: ReadonlyMap<string, string>): readonly string[] {
+    this.seen = seenWith(this.seen, options);
+    return [];
   }
 
-  function look(id: RolloutId): readonly string[] {
-    const { event, effects } = observe(twinOf(id).agent, seen, now);
+  forget(journalId: JournalId): readonly string[] {
+    this.#journalId = journalId;
+    return [];
+  }
+
+  look(id: RolloutId): readonly string[] {
+    const { event, effects } = observe(this.#twinOf(id).agent, this.seen, this.now);
     const owed = effects.flatMap((effect) => effectLine("agent", effect));
-    return event === null ? owed : [...step(id, event), ...owed];
+    return event === null ? owed : [...this.step(id, event), ...owed];
+  }
+
+  restart(): readonly string[] {
+    this.#startedAt = this.now;
+    const unsettled = [...this.#twins].filter(([, twin]) => !isSettled(twin.agent));
+    return unsettled.flatMap(([id]) => this.look(id));
   }
 
   /** Moves the clock from deadline to deadline, as the agent's timer would. */
-  function tick(until: Instant): readonly string[] {
+  tick(ms: number): readonly string[] {
+    const until = instant(this.now + ms);
     const lines: string[] = [];
-    for (let round = 0; round < 100; round++) {
-      const next = earliestDue(until);
-      if (next === null) break;
-      now = next.at > now ? next.at : now;
-      const said = elapse(next.id);
+    for (let next = this.#earliestDue(until); next !== null; next = this.#earliestDue(until)) {
+      this.now = later(this.now, next.at);
+      const said = this.#elapse(next.id);
       if (said.length === 0) break;
-      lines.push(`at ${clock(now)}`, ...said);
+      lines.push(`at ${clock(this.now)}`, ...said);
     }
-    now = until;
+    this.now = until;
     return lines;
   }
 
-  function earliestDue(until: Instant): { readonly id: RolloutId; readonly at: Instant } | null {
-    const dues = [...twins].flatMap(([id, twin]) => {
-      const next = nextDueAt(twin.agent, { startedAt });
+  show(id: RolloutId): readonly string[] {
+    return [recordLine(this.#twinOf(id).cp)];
+  }
+
+  #twinOf(id: RolloutId): Twin {
+    const twin = this.#twins.get(id);
+    if (twin === undefined) throw new Error(`no record of ${id}: dispatch first`);
+    return twin;
+  }
+
+  #supersedeOthers(by: RolloutId): readonly string[] {
+    const others = [...this.#twins].filter(([id, { agent }]) => id !== by && !isSettled(agent));
+    return others.map(([id, twin]) => {
+      twin.agent = supersede(twin.agent, by);
+      twin.cp = supersede(twin.cp, by);
+      return `${HOST} ${rolloutName(id)} ${twin.agent.kind} superseded by ${rolloutName(by)}`;
+    });
+  }
+
+  #earliestDue(until: Instant): { readonly id: RolloutId; readonly at: Instant } | null {
+    const dues = [...this.#twins].flatMap(([id, { agent, asked }]) => {
+      const next = nextDueAt(agent, { startedAt: this.#startedAt });
       if (next === null) return [];
-      const at =
-        twin.asked?.of === twin.agent
-          ? later(next, addSecs(twin.asked.at, OBSERVE_AGAIN_SECS))
-          : next;
+      const at = asked?.of === agent ? later(next, addSecs(asked.at, OBSERVE_AGAIN_SECS)) : next;
       return at <= until ? [{ id, at }] : [];
     });
-    return dues.sort((a, b) => a.at - b.at)[0] ?? null;
+    return dues.toSorted((a, b) => a.at - b.at)[0] ?? null;
   }
 
-  function elapse(id: RolloutId): readonly string[] {
-    const twin = twinOf(id);
-    const what = due(twin.agent, { startedAt }, now);
+  #elapse(id: RolloutId): readonly string[] {
+    const twin = this.#twinOf(id);
+    const what = due(twin.agent, { startedAt: this.#startedAt }, this.now);
     if (what === null) return [];
-    twin.asked = { of: twin.agent, at: now };
+    twin.asked = { of: twin.agent, at: this.now };
     switch (what.kind) {
       case "Report":
-        return step(id, what.event);
+        return this.step(id, what.event);
       case "Observe":
-        return look(id);
-      case "StopUnit": {
-        if (seen.unit.kind === "running") seen = { ...seen, unit: { kind: "killed" } };
-        return [`  stop the ${what.purpose} unit, and see it end`, ...look(id)];
-      }
+        return this.look(id);
+      case "StopUnit":
+        if (this.seen.unit.kind === "running")
+          this.seen = { ...this.seen, unit: { kind: "killed" } };
+        return [`  stop the ${what.purpose} unit, and see it end`, ...this.look(id)];
     }
   }
-
-  const commands: { readonly [name: string]: (command: Command) => readonly string[] } = {
-    policy: ({ options }) => {
-      const over = Object.fromEntries(
-        [...options].map(([key, value]) => [key, /^\d+$/.test(value) ? Number(value) : value]),
-      );
-      const { soakSecs, wave, ...policies } = over;
-      agreed = terms(policies, Number(soakSecs ?? 600), Number(wave ?? 1));
-      return [];
-    },
-    dispatch: ({ words, options }) => {
-      const attempt = Number(options.get("attempt") ?? 1);
-      if (!isAttempt(attempt)) throw new Error("attempt counts from 1");
-      return dispatch(rollout(words[0] ?? ""), closure(options.get("closure") ?? "new"), attempt);
-    },
-    event: ({ words, options }) =>
-      step(rollout(words[0] ?? ""), eventOf(words[1] ?? "", options, { now, seen })),
-    machine: ({ options }) => {
-      seen = seenWith(seen, options);
-      return [];
-    },
-    journal: ({ words }) => {
-      journalId = journal(words[0] ?? "b");
-      return [];
-    },
-    observe: ({ words }) => look(rollout(words[0] ?? "")),
-    restart: () => {
-      startedAt = now;
-      return [...twins].filter(([, twin]) => !isSettled(twin.agent)).flatMap(([id]) => look(id));
-    },
-    tick: ({ words }) => tick(instant(now + duration(words[0] ?? "+0s"))),
-    show: ({ words }) => [recordLine(twinOf(rollout(words[0] ?? "")).cp)],
-  };
-
-  return (command) => {
-    const run = commands[command.name];
-    if (run === undefined)
-      throw new Error(
-        `line ${command.line}: unknown command "${command.name}"; known are ${Object.keys(commands).join(", ")}`,
-      );
-    return run(command);
-  };
 }
 
 function duration(text: string): number {

@@ -5,8 +5,8 @@ import type { Client, DispatchOffer, LogHead } from "@nixwave/protocol";
 import { channelName, closure, hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sha256 } from "../log/hash.ts";
-import { fleetOf, openPlane, type TestPlane } from "./plane.ts";
-import { operatorClient, ScriptedAgent } from "./scriptedAgent.ts";
+import { fleetOf, openPlane, type TestPlane } from "./plane.fixture.ts";
+import { operatorClient, ScriptedAgent } from "./scriptedAgent.fixture.ts";
 
 // Hazards 16 and 72: for every gate, from what triggers it on the wire to what `nixwave why` says and the dispatch that is not handed out, and
 // back. Releases are files,

@@ -1,8 +1,8 @@
 import type { Release } from "@nixwave/effects";
 import { hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { fleetOf, openPlane, type TestPlane } from "./plane.ts";
-import { operatorClient, ScriptedAgent } from "./scriptedAgent.ts";
+import { fleetOf, openPlane, type TestPlane } from "./plane.fixture.ts";
+import { operatorClient, ScriptedAgent } from "./scriptedAgent.fixture.ts";
 
 let test: TestPlane;
 let release: Release;

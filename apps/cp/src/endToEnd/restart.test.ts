@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { fleetOf } from "./plane.ts";
-import { type Folder, makeFolder, runCp, serveCp } from "./process.ts";
-import { putRelease } from "./releaseFolder.ts";
-import { operatorClient, ScriptedAgent } from "./scriptedAgent.ts";
+import { fleetOf } from "./plane.fixture.ts";
+import { type Folder, makeFolder, runCp, serveCp } from "./process.fixture.ts";
+import { putRelease } from "./releaseFolder.fixture.ts";
+import { operatorClient, ScriptedAgent } from "./scriptedAgent.fixture.ts";
 
 let folder: Folder;
 beforeEach(() => {

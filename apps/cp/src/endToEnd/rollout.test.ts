@@ -2,9 +2,9 @@ import { type HostName, instant, type Release, secsBetween } from "@nixwave/effe
 import type { Client, DispatchOffer, WhyView } from "@nixwave/protocol";
 import { closure, hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type Folder, makeFolder, runCp, serveCp } from "./process.ts";
-import { putRelease } from "./releaseFolder.ts";
-import { operatorClient, ScriptedAgent } from "./scriptedAgent.ts";
+import { type Folder, makeFolder, runCp, serveCp } from "./process.fixture.ts";
+import { putRelease } from "./releaseFolder.fixture.ts";
+import { operatorClient, ScriptedAgent } from "./scriptedAgent.fixture.ts";
 
 let folder: Folder;
 beforeEach(() => {

@@ -3,8 +3,8 @@ import { closure, hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { databasePath } from "../store/database.ts";
 import { openReader } from "../store/reader.ts";
-import { fleetOf, openPlane, type TestPlane } from "./plane.ts";
-import { ScriptedAgent } from "./scriptedAgent.ts";
+import { fleetOf, openPlane, type TestPlane } from "./plane.fixture.ts";
+import { ScriptedAgent } from "./scriptedAgent.fixture.ts";
 
 let test: TestPlane;
 beforeEach(async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CommanderError } from "@commander-js/extra-typings";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { NO_CRASH } from "../crashPoint.ts";
-import { type Folder, makeFolder } from "../endToEnd/process.ts";
+import { type Folder, makeFolder } from "../endToEnd/process.fixture.ts";
 import { realClock, realTimer } from "../realPorts.ts";
 import { createProgram } from "./argv.ts";
 import { createCommands } from "./commands.ts";

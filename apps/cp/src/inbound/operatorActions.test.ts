@@ -2,8 +2,8 @@ import { addSecs, type HostName } from "@nixwave/effects";
 import type { Client, RolloutSummary } from "@nixwave/protocol";
 import { channelName, closure, hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { fleetOf, openPlane, type TestPlane } from "../endToEnd/plane.ts";
-import { operatorClient, ScriptedAgent } from "../endToEnd/scriptedAgent.ts";
+import { fleetOf, openPlane, type TestPlane } from "../endToEnd/plane.fixture.ts";
+import { operatorClient, ScriptedAgent } from "../endToEnd/scriptedAgent.fixture.ts";
 
 let test: TestPlane;
 let ops: Client;

@@ -2,9 +2,9 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { channelName, hostName, START } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { fleetOf, openPlane, type TestPlane } from "../endToEnd/plane.ts";
-import { putRelease } from "../endToEnd/releaseFolder.ts";
-import { operatorClient, ScriptedAgent } from "../endToEnd/scriptedAgent.ts";
+import { fleetOf, openPlane, type TestPlane } from "../endToEnd/plane.fixture.ts";
+import { putRelease } from "../endToEnd/releaseFolder.fixture.ts";
+import { operatorClient, ScriptedAgent } from "../endToEnd/scriptedAgent.fixture.ts";
 
 let test: TestPlane;
 beforeEach(async () => {

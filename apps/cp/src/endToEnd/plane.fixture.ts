@@ -5,8 +5,8 @@ import { TestTime } from "../bench.fixture.ts";
 import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
 import { init } from "../maintenance/init.ts";
 import type { LogFields } from "../ports.ts";
-import { type Folder, makeFolder } from "./process.ts";
-import { putRelease } from "./releaseFolder.ts";
+import { type Folder, makeFolder } from "./process.fixture.ts";
+import { putRelease } from "./releaseFolder.fixture.ts";
 
 /** A whole control plane in this process, on a real database and a real socket, with a clock that the test moves. */
 export interface TestPlane {
