@@ -99,7 +99,11 @@ export function reject(
   const { attempt, dispatchedAt, soakDueAt, reason, retryable, rejectedAt } = event;
   const inARow = !newStream && state.lastReject?.attempt === attempt ? state.lastReject.count : 0;
   const lastReject: LastReject = { attempt, reason, retryable, rejectedAt, count: inARow + 1 };
-  if (!newStream) return stayed({ ...state, lastReject });
+  if (!newStream) {
+    // A dispatch that was withdrawn and queued again has other instants, and the agent's record is of the one that it answers.
+    const answered = state.kind === "Pending" && state.attempt === attempt;
+    return stayed({ ...state, lastReject, ...(answered ? { dispatchedAt, soakDueAt } : {}) });
+  }
   const { rolloutId, host, channel, targetClosure, journalId, lastSeq, supersededBy, terms } =
     state;
   const pending: Pending = {

@@ -220,6 +220,17 @@ describe("streams", () => {
     }
   });
 
+  test("the reject of a dispatch that was queued again dates the Pending record by it, on both sides (I4)", () => {
+    const mirror = RECORDS.Pending;
+    const dispatchedAt = addSecs(mirror.dispatchedAt, 60);
+    const soakDueAt = addSecs(mirror.soakDueAt, 60);
+    const event = { ...eventsFor(mirror).DispatchReject, dispatchedAt, soakDueAt };
+    const fresh = { ...mirror, dispatchedAt, soakDueAt };
+    const rejected = transition(mirror, envelope(mirror, event)).state;
+    expect(rejected).toEqual(transition(fresh, envelope(fresh, event)).state);
+    expect(rejected).toMatchObject({ dispatchedAt, soakDueAt });
+  });
+
   test("a reject under another journal makes the record Pending in the new stream", () => {
     const record = RECORDS.Converged;
     const { state } = transition(record, {
