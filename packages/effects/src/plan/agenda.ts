@@ -32,6 +32,8 @@ export class Agenda {
   readonly #parked = new Map<RolloutEntry, Set<Member>>();
   readonly #queues = new Map<RolloutEntry, Map<string, BudgetQueue>>();
   readonly #queuedIn = new Map<Member, string>();
+  /** Waiters whose host holds a slot of the very budget that they wait for: it needs no room there, only that others leave. */
+  readonly #ownSlots = new Map<string, Set<Member>>();
   readonly #rolloutTimers = new Map<RolloutEntry, Instant>();
   readonly #timers = new Heap<Due>((a, b) => a.at < b.at);
 
@@ -59,6 +61,10 @@ export class Agenda {
     for (const member of queue.heap.inOrder()) if (queue.waits.has(member)) yield member;
   }
 
+  waitersWithOwnSlot(budget: string): Iterable<Member> {
+    return this.#ownSlots.get(budget) ?? [];
+  }
+
   due(now: Instant): readonly Due[] {
     return this.#timers.upTo(({ at }) => at <= now).filter((due) => this.#isLive(due));
   }
@@ -82,6 +88,9 @@ export class Agenda {
 
   queue(member: Member, budget: string | null): void {
     const before = this.#queuedIn.get(member);
+    if (before !== undefined) this.#ownSlots.get(before)?.delete(member);
+    if (budget !== null && holdsSlotOf(member, budget))
+      this.#ownSlots.set(budget, (this.#ownSlots.get(budget) ?? new Set()).add(member));
     if (before === (budget ?? undefined)) return;
     if (before !== undefined) {
       this.#queues.get(member.rollout)?.get(before)?.waits.delete(member);
@@ -188,6 +197,9 @@ export class Agenda {
     if (queue.heap.size === 0) queues?.delete(budget);
   }
 }
+
+const holdsSlotOf = ({ host }: Member, budget: string): boolean =>
+  [...host.members.values()].some(({ counted }) => counted.slots.includes(budget));
 
 const NONE: ReadonlySet<Member> = new Set();
 

@@ -35,10 +35,12 @@ export function candidates(look: Look): Candidates {
     for (const member of agenda.parked(rollout)) first.add(member);
     for (const budget of agenda.budgetsWaitedFor(rollout)) queues.push({ rollout, budget });
   }
-  for (const budget of agenda.freed)
+  for (const budget of agenda.freed) {
+    for (const member of agenda.waitersWithOwnSlot(budget)) first.add(member);
     for (const rollout of agenda.rolloutsWaitingFor(budget))
       if (!shifted.has(rollout) && !isRolloutBlocked(rollout, look))
         queues.push({ rollout, budget });
+  }
   return {
     channels: channelsOf(look, shifted),
     rollouts: [...shifted].map((rollout) => woken(rollout, look)),

@@ -295,11 +295,16 @@ function busy({ host, rollout }: Member): Blocked | null {
   return null;
 }
 
-/** A host that holds a slot already does not need another one. */
-function budgetFull({ host, rollout }: Member, look: Look): Blocked | null {
+/**
+ * Only what others hold counts: a host that holds a slot already does not need another one. But one that was passed over
+ * or lost gave its slot away, and holds it again once it is back: then the others may fill the budget without it. What is
+ * dispatched has its slot, and whoever comes back does not take it away.
+ */
+function budgetFull({ host, rollout, dispatch }: Member, look: Look): Blocked | null {
+  if (dispatch !== null && isOpen(dispatch)) return null;
   for (const { name, maxInFlight } of rollout.release?.budgetsOf.get(host.host) ?? []) {
     const held = look.held(name);
-    if (held < maxInFlight || look.holds(name, host.host)) continue;
+    if (held - Number(look.holds(name, host.host)) < maxInFlight) continue;
     const holders = look.holders(name);
     return blocked({ gate: "budget", budget: name, held, maxInFlight, holders });
   }
