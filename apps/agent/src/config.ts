@@ -46,7 +46,7 @@ const regex = z.string().refine(
   { error: "expected a regular expression" },
 );
 
-export const configSchema = z
+const configSchema = z
   .strictObject({
     host: hostName,
     channel,

@@ -11,7 +11,7 @@ import type { Crash, Random, Timer } from "./ports.ts";
 /** Of these the last 1,000 are for transitions: whatever happens, it can be told that it happened. */
 export const OUTBOX_ROWS_MAX = 100_000;
 export const OUTBOX_BYTES_MAX = 256 * 1024 * 1024;
-export const OUTBOX_RESERVE_ROWS = 1000;
+const OUTBOX_RESERVE_ROWS = 1000;
 /** What a reserve of rows may need at most, at 16 KiB a line. */
 const OUTBOX_RESERVE_BYTES = OUTBOX_RESERVE_ROWS * 16 * 1024;
 

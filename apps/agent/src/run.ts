@@ -22,7 +22,7 @@ import {
 } from "./perform/systemPorts.ts";
 import { type Ports, pause } from "./ports.ts";
 
-export interface RunOptions {
+interface RunOptions {
   readonly config: Config;
   readonly agentVersion: string;
   readonly env: Readonly<Record<string, string | undefined>>;

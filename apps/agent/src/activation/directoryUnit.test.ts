@@ -168,6 +168,15 @@ test("a new boot takes the memory of a running unit, and not the outcome of one 
   expect(await host.activation.unit(second)).toEqual({ kind: "exited", code: 1 });
 });
 
+test("an outcome that a power cut left empty says nothing", async () => {
+  await fire("exit 0");
+  await ended();
+  writeFileSync(unitFile("outcome"), "");
+  expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
+  host.writeFile("boot-id", "another-boot\n");
+  expect(await host.activation.unit(UNIT)).toEqual({ kind: "unknown" });
+});
+
 test("a folder that was only being prepared is no unit", async () => {
   mkdirSync(join(host.root, "units", `${unitName(UNIT)}.new.4711`), { recursive: true });
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "none" });

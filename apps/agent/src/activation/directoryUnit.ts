@@ -86,6 +86,8 @@ function outcome(host: UnitHost, ref: UnitRef): UnitSeen | null {
   const text = read(host, ref, "outcome");
   if (text === null) return null;
   const code = Number.parseInt(text, 10);
+  // Renamed into place, and then the power went before its one line was written: it says nothing.
+  if (Number.isNaN(code)) return null;
   const isKilled = code === CODE_DEADLINE || code > CODE_SIGNAL;
   return isKilled ? { kind: "killed" } : { kind: "exited", code };
 }

@@ -49,7 +49,7 @@ export interface TestHost {
   killAll(): void;
   remove(): void;
 }
-export type LinkName = "current-system" | "profile" | "boot";
+type LinkName = "current-system" | "profile" | "boot";
 
 /** How long a test waits for what has to come; only a machine under load needs it. A test may take as long itself. */
 export const SOON = { timeout: 20_000, interval: 10 };

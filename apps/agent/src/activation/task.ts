@@ -36,7 +36,7 @@ export interface ActivationParts {
  * `preparing` changes nothing that matters; `firing` is between the committed start and the unit; `reporting` has said
  * what it saw, so that an effect that comes back means another round.
  */
-export type Stage = "preparing" | "firing" | "watching" | "reporting";
+type Stage = "preparing" | "firing" | "watching" | "reporting";
 
 export interface Task {
   readonly of: RecordRef;

@@ -109,7 +109,7 @@ function stale(input: WorkerInput, at: Situation, reason: string): Decision {
 }
 
 /** The number of the record's own unit, as `unitOf` in activation/ has it. */
-export function tryOf(record: HostRollout): number {
+function tryOf(record: HostRollout): number {
   switch (record.kind) {
     case "Activating":
       return record.starts;

@@ -67,8 +67,7 @@ function codeOf(error: unknown): string {
     : "";
 }
 
-export const isCorruption = (error: unknown): boolean =>
-  /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));
+const isCorruption = (error: unknown): boolean => /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));
 
 /** Whether the disk refused: full, read-only, an error of its own. */
 export const isDiskRefusal = (error: unknown): boolean =>

@@ -4,8 +4,6 @@ import type { Database } from "better-sqlite3";
  * Written by version N, read by N−1: a rollback also rolls the agent back. So a migration only ever adds tables and
  * columns with defaults, and a higher number than ours is no error.
  */
-export const SCHEMA_VERSION = 1;
-
 const MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

@@ -4,7 +4,7 @@ import type { Crash } from "../ports.ts";
 import { PERFORM, type PerformContext } from "./handlers.ts";
 
 /** What the sources are asked for; each returns at once, and answers with an input. */
-export interface Asked {
+interface Asked {
   verify(ask: Extract<Ask, { kind: "Verify" }>): void;
   pinKnownGood(ask: Extract<Ask, { kind: "PinKnownGood" }>): void;
   heartbeat(): void;

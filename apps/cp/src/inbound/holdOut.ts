@@ -12,7 +12,7 @@ const TRY_AGAIN_SECS = 1;
 const PASSING: readonly string[] = ["EROFS", "ENOSPC", "EDQUOT"];
 
 /** Why the directory can't be written at the moment, if that may pass by itself; null if it can, or if it never will. */
-export function passingTrouble(dir: string): string | null {
+function passingTrouble(dir: string): string | null {
   let scratch: string | null = null;
   try {
     scratch = mkdtempSync(join(dir, ".room-"));
