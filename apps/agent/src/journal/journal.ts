@@ -24,7 +24,7 @@ export interface Tx {
   setSteadyNow(now: Instant): void;
 }
 
-export interface TransitionRow {
+interface TransitionRow {
   readonly rolloutId: RolloutId;
   readonly from: HostState;
   readonly to: HostState;
@@ -53,6 +53,8 @@ export class Journal {
   readonly outbox: OutboxTable;
   readonly #db: Database;
   #sync: "FULL" | "NORMAL" = "FULL";
+  /** As of the last commit: each source asks for them before each request, and they change a few times an hour. */
+  #facts: HostFacts | null = null;
 
   private constructor(db: Database, path: string, setAside: string | null) {
     this.#db = db;
@@ -78,6 +80,11 @@ export class Journal {
   }
 
   facts(): HostFacts {
+    this.#facts ??= this.#readFacts();
+    return this.#facts;
+  }
+
+  #readFacts(): HostFacts {
     const rows = this.#db
       .prepare<[], { key: string; value: string }>("SELECT key, value FROM meta")
       .all();
@@ -138,6 +145,8 @@ export class Journal {
     } catch (error) {
       this.outbox.forgetSize();
       throw isDiskRefusal(error) ? unwritable(this.path, error) : error;
+    } finally {
+      this.#facts = null;
     }
   }
 

@@ -32,12 +32,18 @@ interface RecordRow {
   readonly record: string;
 }
 
+type DecodedRecord = HostRollout | OpaqueRecord;
+/** The newest few are asked for again and again; older ones when somebody looks at the journal. */
+const DECODED_MAX = 64;
+
 /** More than a host acknowledges in years; older settled ones only fill the disk. */
 const RECORDS_MAX = 10_000;
 
 /** The host rollouts, one row each, in the order in which they were opened. */
 export class RecordTable {
   readonly #db: Database;
+  /** What was decoded last of each rollout: every input reads records that no input has changed since. */
+  readonly #decoded = new Map<string, { readonly text: string; readonly record: DecodedRecord }>();
 
   constructor(db: Database) {
     this.#db = db;
@@ -66,7 +72,7 @@ export class RecordTable {
         "SELECT rollout_id, record FROM host_rollouts WHERE rollout_id = ?",
       )
       .get(rolloutId);
-    return row === undefined ? null : decode(row);
+    return row === undefined ? null : this.#decode(row);
   }
 
   /** The one past Pending that is unsettled; null also where a newer version wrote it. */
@@ -76,7 +82,7 @@ export class RecordTable {
         "SELECT rollout_id, record FROM host_rollouts WHERE in_force = 1 ORDER BY acked_order DESC LIMIT 1",
       )
       .get();
-    const record = row === undefined ? null : decode(row);
+    const record = row === undefined ? null : this.#decode(row);
     return record === null || record.kind === "opaque" ? null : record;
   }
 
@@ -119,7 +125,7 @@ export class RecordTable {
     return this.#db
       .prepare<[], RecordRow>("SELECT rollout_id, record FROM host_rollouts ORDER BY position")
       .all()
-      .map((row) => decode(row));
+      .map((row) => this.#decode(row));
   }
 
   prune(): void {
@@ -135,6 +141,15 @@ export class RecordTable {
     this.#db.exec("DELETE FROM host_rollouts");
   }
 
+  #decode(row: RecordRow): DecodedRecord {
+    const known = this.#decoded.get(row.rollout_id);
+    if (known?.text === row.record) return known.record;
+    const record = decode(row);
+    if (this.#decoded.size >= DECODED_MAX) this.#decoded.clear();
+    this.#decoded.set(row.rollout_id, { text: row.record, record });
+    return record;
+  }
+
   /** Whether anything that the loop may not interrupt is under way. */
   isQuiet(): boolean {
     const current = this.current();
@@ -142,7 +157,7 @@ export class RecordTable {
   }
 }
 
-function decode(row: RecordRow): HostRollout | OpaqueRecord {
+function decode(row: RecordRow): DecodedRecord {
   const read = storedHostRollout.safeParse(JSON.parse(row.record));
   return read.success ? read.data : { kind: "opaque", text: row.record };
 }
