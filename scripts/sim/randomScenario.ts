@@ -16,12 +16,12 @@ const MINUTE = 60_000;
 export function randomScenario(seed: number): Scenario {
   const random = new SeededRandom(seed, "scenario");
   const hosts = hostPlans(random.stream("hosts"));
-  const calmAtMs = random.between(8, 22) * MINUTE;
+  const calmAtMs = random.between(180, 480) * 1000;
   return {
     seed,
     hosts,
     calmAtMs,
-    pollWaitSecs: random.pick([60, 120]),
+    pollWaitSecs: random.pick([60, 120, 120]),
     releases: releasePlans(random.stream("releases"), hosts, calmAtMs),
     faults: faultPlans(random.stream("faults"), hosts, calmAtMs),
   };
@@ -31,8 +31,8 @@ export function randomScenario(seed: number): Scenario {
 function hostCount(random: SeededRandom): number {
   const roll = random.unit();
   if (roll < 0.5) return random.between(3, 8);
-  if (roll < 0.92) return random.between(9, 16);
-  return random.between(17, 50);
+  if (roll < 0.95) return random.between(8, 12);
+  return random.between(13, 50);
 }
 
 function hostPlans(random: SeededRandom): readonly HostPlan[] {
@@ -63,18 +63,18 @@ function releasePlans(
       return {
         channel,
         version: `v${index + 1}`,
-        atMs: after + random.between(1000, 60_000),
-        soakSecs: random.pick([10, 30, 60]),
+        atMs: after + random.between(1000, 30_000),
+        soakSecs: random.pick([10, 20, 40]),
         waves: Math.max(...members.map(({ wave }) => wave)),
         policy: {
           onHealthFailure: random.chance(0.8) ? "rollback-and-halt" : "halt",
-          healthFailureThresholdSecs: random.pick([20, 40]),
-          activationTimeoutSecs: 120,
-          realiseTimeoutSecs: 240,
-          rollbackTimeoutSecs: 120,
+          healthFailureThresholdSecs: random.pick([15, 30]),
+          activationTimeoutSecs: 60,
+          realiseTimeoutSecs: 120,
+          rollbackTimeoutSecs: 60,
           probeReportSecs: random.pick([20, 60]),
-          lostSecs: 240,
-          offlineGraceSecs: 420,
+          lostSecs: 150,
+          offlineGraceSecs: 200,
           maxFailures: random.pick([0, 0, 1, 2]),
           deferredCounts: random.chance(0.5) ? "waiting" : "done",
         },
@@ -127,12 +127,12 @@ function oddBehaviour(random: SeededRandom): Behaviour {
     { hangs: "after-flip" },
     { healthyAfterSecs: null },
     { healthyAfterSecs: null },
-    { healthyAfterSecs: 30 },
+    { healthyAfterSecs: 20 },
     { illAtSecs: 15 },
     { declaresProbes: false },
-    { switchSecs: 90 },
-    { realiseSecs: 150 },
-    { realiseSecs: 400 },
+    { switchSecs: 45 },
+    { realiseSecs: 80 },
+    { realiseSecs: 200 },
   ];
   return { ...GOOD, ...random.pick(odd) };
 }
@@ -171,8 +171,8 @@ function fault(random: SeededRandom, hosts: readonly HostPlan[], calmAtMs: numbe
   const kind = random.pick(KIND_LIST);
   const atMs = random.between(5000, calmAtMs - 1000);
   const { name: host } = random.pick(hosts);
-  const forMs = random.between(5000, 8 * MINUTE);
-  const downMs = random.chance(0.7) ? random.between(200, 5000) : random.between(5000, 5 * MINUTE);
+  const forMs = random.between(5000, 4 * MINUTE);
+  const downMs = random.chance(0.7) ? random.between(200, 5000) : random.between(5000, 3 * MINUTE);
   const who = random.chance(0.4) ? "cp" : host;
   switch (kind) {
     case "crash":

@@ -226,7 +226,7 @@ export class World {
     this.say(host.name, "has staged its next boot");
     const random = this.random.stream(`boot of ${host.name} at ${this.time.nowMs}`);
     if (random.chance(0.8))
-      this.time.after(random.between(60_000, 600_000), () => {
+      this.time.after(random.between(20_000, 240_000), () => {
         if (host.machine.system.boot !== host.machine.system.running && !host.machine.isOff)
           this.reboot(host, 15_000, false);
       });
