@@ -1,5 +1,10 @@
 /** The one door of the package; private to this repository. */
 export * from "./build.ts";
+export { coverageOf } from "./exhaustive/coverage.ts";
+export { coverageText, foundText } from "./exhaustive/report.ts";
+export { Search } from "./exhaustive/search.ts";
+export type { Watch } from "./exhaustive/watch.ts";
+export { FULL as FULL_WORLDS } from "./exhaustive/worlds.ts";
 export * from "./hostScript.ts";
 export * from "./sim/chronicle.ts";
 export * from "./sim/invariants.ts";
