@@ -1,4 +1,5 @@
 import { isInFlight } from "@nixwave/effects";
+import { Steps } from "./ending.ts";
 import { currentOf, journalOf } from "./host.ts";
 import { contactOf, Model } from "./model.ts";
 import { aStepAgo, NOW } from "./rows.ts";
@@ -54,6 +55,9 @@ export class Search {
   readonly #table: StateTable;
   readonly #parents: number[] = [];
   readonly #depths: number[] = [];
+  /** What must happen sooner or later, and where all is over or has an answer that says what would move it (I14). */
+  readonly #owed = new Steps();
+  readonly #ends: number[] = [];
   #transitions = 0;
 
   constructor(world: Setting) {
@@ -88,7 +92,10 @@ export class Search {
       if (this.#table.size > bounds.statesMax) return found("states", null);
       if (now() - began > bounds.secondsMax * 1000) return found("seconds", null);
     }
-    return found("closure", null);
+    const endless = this.#owed.firstWithoutEnd(this.#table.size, this.#ends);
+    if (endless === null) return found("closure", null);
+    const what = "endless: without a fault or a person no end is reached any more from here";
+    return found("failure", this.#failure(what, endless, null));
   }
 
   #expand(at: number): Failure | null {
@@ -98,10 +105,14 @@ export class Search {
       this.#transitions += 1;
       if (step.broken !== null) return this.#failure(step.broken, at, step.label);
       const added = this.#add(step.state, at);
-      if (step.isOwed && added !== at) isStuck = false;
+      if (!step.isOwed || added === at) continue;
+      isStuck = false;
+      this.#owed.add(at, added);
     }
-    const reason = isStuck ? this.model.rest(state.plane) : null;
-    return reason === null ? null : this.#failure(`deadlock: ${reason}`, at, null);
+    const reason = this.model.rest(state.plane);
+    // Heartbeats and clocks may go on there for ever, and change nothing that matters.
+    if (reason === null) this.#ends.push(at);
+    return reason === null || !isStuck ? null : this.#failure(`deadlock: ${reason}`, at, null);
   }
 
   #add({ hosts, plane, spent }: State, parent: number): number {

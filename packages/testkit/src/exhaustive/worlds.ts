@@ -87,7 +87,7 @@ export const FULL: readonly Setting[] = [
   setting("two waves, operators and a fault", {
     waves: [["a"], ["b"]],
     operators: OPERATORS,
-    spend: spend(1, 0, 2),
+    spend: spend(1, 0, 1),
     lagMax: 1,
   }),
   setting("one host, two releases of one closure, operators and a fault", {
