@@ -113,6 +113,11 @@ export const heartbeatAnswer = z
     intervalSecs: z.int().min(1),
     /** Send these streams again, from this number on. */
     replayFrom: z.record(rolloutIdText, seq).readonly(),
+    /**
+     * The newest streams of this journal of which the CP has more than the heartbeat told, and how far. An agent that never
+     * gave such a number was set back, or has a clone. Left out where there are none.
+     */
+    ahead: z.record(rolloutIdText, seq).readonly().optional(),
     logHead: logHead.nullable(),
     want: z.array(z.literal("unit-log")).readonly(),
   })

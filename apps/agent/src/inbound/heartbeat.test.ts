@@ -38,3 +38,20 @@ test("a heartbeat has what the control plane decides on, read anew each time (ha
   await on.world.pass(5);
   expect(said()).toMatchObject({ currentClosure: OLD, bootId: "boot-2" });
 });
+
+test("a control plane that has more of a stream than was ever written makes the agent begin a new journal", async () => {
+  const { world } = on;
+  const release = world.cp.release(NEW);
+  world.cp.dispatch(release);
+  await on.becomes(release, "Converged");
+  const { journalId } = world.journal.facts();
+  const lastSeq = world.record(release)?.lastSeq ?? 0;
+  world.cp.ahead = { [release.rolloutId]: lastSeq };
+  await world.pass(70);
+  expect(world.journal.facts().journalId).toBe(journalId);
+  world.cp.ahead = { [release.rolloutId]: lastSeq + 1 };
+  await world.passUntil(() => world.journal.facts().journalId !== journalId, 70);
+  world.cp.ahead = {};
+  await world.pass(70);
+  expect(world.record(release)).toBeNull();
+});

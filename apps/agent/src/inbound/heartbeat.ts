@@ -1,4 +1,4 @@
-import { instant, type RolloutId } from "@nixwave/effects";
+import { instant, isRolloutId, type RolloutId } from "@nixwave/effects";
 import type { Heartbeat, HeartbeatAnswer } from "@nixwave/protocol";
 import type { Activation } from "../activation/activation.ts";
 import { Backoff } from "../backoff.ts";
@@ -87,21 +87,34 @@ export class Heartbeats {
     const { journal, controlPlane, mailbox, random } = this.#parts;
     const { journalId } = journal.facts();
     const call = await controlPlane.heartbeat(journalId, await this.#body(leaving), signal);
-    if (call.kind === "answered") {
+    if (call.kind === "answered" && !this.#isSetBack(call.value)) {
       await this.#answered(call.value, signal);
       return { ok: true, retryAfterSecs: null };
     }
-    const code = refusedJournal(call);
+    const code = call.kind === "answered" ? "set-back" : refusedJournal(call);
     if (code !== null) {
       const nextJournalId = newJournalId(random);
       await mailbox.submit({ kind: "JournalRefused", journalId, code, nextJournalId });
     }
+    // The next one goes out under the new journal.
+    if (call.kind === "answered") return { ok: true, retryAfterSecs: null };
     if (call.kind === "unreachable") {
       this.#parts.onTrouble("the control plane does not answer", call.reason);
       return { ok: false, retryAfterSecs: null };
     }
     this.#parts.onTrouble(`the control plane refuses the heartbeat (${call.code})`, call.detail);
     return { ok: false, retryAfterSecs: call.retryAfterSecs };
+  }
+
+  /** The CP has numbers of this journal that it never gave: a clone writes under it, or it was put back from a snapshot. */
+  #isSetBack({ ahead = {} }: HeartbeatAnswer): boolean {
+    const { records } = this.#parts.journal;
+    return Object.entries(ahead).some(([id, lastSeq]) => {
+      if (!isRolloutId(id)) return false;
+      const own = records.get(id);
+      // A record that a newer version wrote has numbers that can't be read here.
+      return own?.kind !== "opaque" && lastSeq > (own?.lastSeq ?? 0);
+    });
   }
 
   async #body(leaving: Leaving | null): Promise<Heartbeat> {

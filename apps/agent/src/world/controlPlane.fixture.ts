@@ -67,6 +67,8 @@ export class TestControlPlane {
   readonly files = new Map<string, Uint8Array>();
   readonly polls: string[] = [];
   logHead = { offset: 1, hash: "0".repeat(64) };
+  /** Streams of which it claims to have more than it was told. */
+  ahead: { readonly [rolloutId: RolloutId]: number } = {};
   refuse: ((line: Line) => string | null) | null = null;
   /** Polls are answered at once, as by one that is about to stop. */
   hurried = false;
@@ -330,7 +332,13 @@ export class TestControlPlane {
     }
     return json(
       heartbeatAnswer.encode(
-        heartbeatAnswer.parse({ intervalSecs: 60, replayFrom, logHead: this.logHead, want: [] }),
+        heartbeatAnswer.parse({
+          intervalSecs: 60,
+          replayFrom,
+          ahead: this.ahead,
+          logHead: this.logHead,
+          want: [],
+        }),
       ),
     );
   }

@@ -40,11 +40,13 @@ export function decideHeartbeat(
     noteForeign(draft, { host, known: arrived }, logHead);
   const replayFrom = missing(draft, command);
   const replayed = Object.keys(replayFrom).length === 0;
+  const ahead = aheadOf(draft, command);
   if (replayed) hostReplayed(draft, host);
   return {
     kind: "heard",
     intervalSecs: replayed ? INTERVAL_SECS : REPLAY_INTERVAL_SECS,
     replayFrom,
+    ...(ahead === null ? {} : { ahead }),
     logHead: shownHead(draft),
     want: wantsUnitLog(draft, host, arrived) ? ["unit-log"] : [],
   };
@@ -66,6 +68,28 @@ function missing(
     if (end.lastSeq < lastSeq) replayFrom[rolloutId] = nextSeq(end.lastSeq);
   }
   return replayFrom;
+}
+
+/**
+ * What this log has of the journal beyond the heartbeat. Only the agent can tell whether it was set back or its heartbeat was overtaken by
+ * its events, so it is asked and not refused. Older streams may have been pruned there, so the newest alone is told.
+ */
+function aheadOf(
+  { memory }: Draft,
+  { host, journalId, report }: Pick<Heartbeat, "host" | "journalId" | "report">,
+): Record<RolloutId, Seq> | null {
+  const newest = memory.fleet
+    .recordsOf(host)
+    .filter((record) => record.journalId === journalId && record.lastSeq > 0)
+    .reduce<HostRollout | null>(
+      (last, each) => (last === null || each.dispatchedAt >= last.dispatchedAt ? each : last),
+      null,
+    );
+  if (newest === null) return null;
+  const { rolloutId } = newest;
+  const { lastSeq } = memory.streams.end(host, rolloutId, journalId);
+  const told = report.streams.find((stream) => stream.rolloutId === rolloutId)?.lastSeq ?? 0;
+  return lastSeq === 0 || lastSeq <= told ? null : { [rolloutId]: lastSeq };
 }
 
 /**

@@ -98,6 +98,20 @@ test("an acknowledgement that comes before the first heartbeat waits for the str
   expect(recovered.writer.fleet().record(rolloutId, agent.host)?.kind).toBe("Activating");
 });
 
+test("a heartbeat is told of the newest stream where the log has more than it", async () => {
+  const bench = await begin();
+  const agent = new TestAgent("web-1");
+  const release = await releaseOf({ waves: [["web-1"]], version: "new" });
+  await opened(bench, [agent], release);
+  const before = agent.copy();
+  await sent(bench, agent, agent.goodRun(await offered(bench, agent), bench.time.now));
+  const { rolloutId } = release.value;
+  expect(await bench.ask<"Heartbeat">(before.heartbeat())).toMatchObject({
+    ahead: { [rolloutId]: 6 },
+  });
+  expect(await bench.ask<"Heartbeat">(agent.heartbeat())).not.toHaveProperty("ahead");
+});
+
 function seqOf(count: number) {
   if (!isSeq(count)) throw new Error(`${count} is no number of an event`);
   return count;
