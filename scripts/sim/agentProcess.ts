@@ -13,7 +13,7 @@ import {
 import { type Channel, type EmitMetric, type HostName, isJournalId } from "@nixwave/effects";
 import { exchange, type LinkPorts, type SeededRandom, type SimTime } from "@nixwave/testkit";
 import { type ArmedCrash, Life, SimulatedCrash } from "./crash.ts";
-import { copyOf, type Db, keepingStatements, newJournalDb } from "./databases.ts";
+import type { JournalDisk } from "./journalDisk.ts";
 import type { Machine } from "./machine.ts";
 
 export interface HostParts {
@@ -23,10 +23,13 @@ export interface HostParts {
   readonly random: SeededRandom;
   readonly link: LinkPorts;
   readonly pollWaitSecs: number;
+  readonly disk: JournalDisk;
   readonly serve: (request: HttpRequest, gone: AbortSignal) => Promise<HttpAnswer>;
   readonly onCrash: (armed: ArmedCrash) => void;
   /** A record of this host has moved, and that was committed. */
   readonly onMoved: (metric: EmitMetric) => void;
+  /** An answer to events has reached the agent. */
+  readonly onAcked: (request: HttpRequest, answer: HttpAnswer) => void;
   readonly onBug: (message: string) => void;
   readonly say: (what: string) => void;
 }
@@ -37,6 +40,7 @@ interface Process {
   readonly journal: Journal;
 }
 
+const EVENTS = "/v1/agent/events";
 const OK: HttpAnswer = { status: 200, headers: {}, body: new Uint8Array() };
 const ILL: HttpAnswer = { ...OK, status: 503 };
 const NOTHING_RUNS: RunResult = {
@@ -49,17 +53,19 @@ const HEARTBEAT_SECS = 60;
 /** One host of a world: a machine, a journal, and at most one agent process. */
 export class SimHost {
   readonly machine: Machine;
-  db: Db;
   isDiskFull = false;
   /** It never comes back. */
   isGone = false;
   #process: Process | null = null;
   readonly #parts: HostParts;
 
-  constructor(parts: HostParts, machine: Machine, from: SimHost | null = null) {
+  constructor(parts: HostParts, machine: Machine) {
     this.#parts = parts;
     this.machine = machine;
-    this.db = from === null ? newJournalDb() : keepingStatements(copyOf(from.db));
+  }
+
+  get disk(): JournalDisk {
+    return this.#parts.disk;
   }
 
   get name(): HostName {
@@ -79,7 +85,9 @@ export class SimHost {
   }
 
   arm(crash: ArmedCrash): void {
-    if (this.#process !== null) this.#process.life.armed = crash;
+    if (this.#process === null) return;
+    this.#process.life.armed = crash;
+    if (crash.isCut) this.disk.armCut();
   }
 
   disarm(): void {
@@ -91,9 +99,15 @@ export class SimHost {
     const { host, channel, onBug, say, pollWaitSecs } = this.#parts;
     const life: Life = new Life((armed) => {
       this.#process = null;
-      this.#parts.onCrash(armed);
+      const { random, time, onCrash } = this.#parts;
+      // Not at once: what it died in is still on the stack.
+      time.after(0, () => {
+        if (armed.isCut) this.disk.cut(random.stream(`cut at ${time.nowMs}`));
+        else this.disk.died();
+        onCrash(armed);
+      });
     });
-    const journal = this.#watched(Journal.over(this.db, () => this.#newJournalId()));
+    const journal = this.#watched(this.disk.open(() => this.#newJournalId()));
     const ports = this.#ports(life);
     const agent = startAgent({
       host,
@@ -128,12 +142,10 @@ export class SimHost {
   }
 
   kill(): void {
-    this.#process?.life.die();
+    if (this.#process === null) return;
+    this.#process.life.die();
     this.#process = null;
-  }
-
-  forget(): void {
-    this.db = newJournalDb();
+    this.disk.died();
   }
 
   #newJournalId() {
@@ -183,7 +195,10 @@ export class SimHost {
         const signals = signal === undefined ? [life.signal] : [life.signal, signal];
         try {
           const given = await exchange(link, { deliver, timeoutMs, signals });
-          return life.dead ? await new Promise<never>(() => {}) : given;
+          if (life.dead) return await new Promise<never>(() => {});
+          if (given.status === 200 && request.url.endsWith(EVENTS))
+            this.#parts.onAcked(request, given);
+          return given;
         } catch (cause) {
           if (life.dead) return await new Promise<never>(() => {});
           throw cause;

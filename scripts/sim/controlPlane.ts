@@ -3,7 +3,6 @@ import {
   type AgentHandlers,
   agentHandlers,
   type Batch,
-  closeReplayGates,
   createWriter,
   ParkedPolls,
   RateLimit,
@@ -17,8 +16,9 @@ import {
 import { type Fleet, type Instant, instant } from "@nixwave/effects";
 import { HEADER } from "@nixwave/protocol";
 import type { SeededRandom, SimTime } from "@nixwave/testkit";
+import type { ControlPlaneDisk } from "./controlPlaneDisk.ts";
 import { type ArmedCrash, Life } from "./crash.ts";
-import { copyOf, type Db, newControlPlaneDb } from "./databases.ts";
+import type { Db } from "./databases.ts";
 import type { ReleaseRepository } from "./repository.ts";
 import { NO_READER, route } from "./routes.ts";
 
@@ -26,6 +26,7 @@ export interface ControlPlaneParts {
   readonly time: SimTime;
   readonly random: SeededRandom;
   readonly repository: ReleaseRepository;
+  readonly disk: ControlPlaneDisk;
   /** After a commit, before anybody is answered. */
   readonly onCommit: (batch: Batch, now: Instant) => void;
   readonly onCrash: (armed: ArmedCrash) => void;
@@ -47,7 +48,6 @@ const PARKED_MAX = 20_000;
 
 /** The control plane of a world: a database that outlives its processes, and at most one process. */
 export class SimControlPlane {
-  db: Db = newControlPlaneDb();
   isDiskFull = false;
   clockOffMs = 0;
   #process: Process | null = null;
@@ -55,6 +55,10 @@ export class SimControlPlane {
 
   constructor(parts: ControlPlaneParts) {
     this.#parts = parts;
+  }
+
+  get db(): Db {
+    return this.#parts.disk.db;
   }
 
   get now(): Instant {
@@ -74,7 +78,9 @@ export class SimControlPlane {
   }
 
   arm(crash: ArmedCrash): void {
-    if (this.#process !== null) this.#process.life.armed = crash;
+    if (this.#process === null) return;
+    this.#process.life.armed = crash;
+    if (crash.isCut) this.#parts.disk.armCut();
   }
 
   disarm(): void {
@@ -90,26 +96,28 @@ export class SimControlPlane {
   }
 
   kill(): void {
-    this.#process?.life.die();
+    if (this.#process === null) return;
+    this.#process.life.die();
     this.#process = null;
+    this.#parts.disk.died();
   }
 
   /** Empty, with the gate `replay` closed: `serve --recover`. */
   wipe(): void {
-    this.db = newControlPlaneDb();
-    closeReplayGates(this.db, this.#parts.repository.channels, this.now);
+    this.#parts.disk.wipe(this.#after);
   }
 
-  backup(): Db {
-    return copyOf(this.db);
+  backup(): Buffer {
+    return this.#parts.disk.backup();
   }
 
   /** `restore FILE`, or `silently`: a disk image that somebody put back without a word. */
-  restore(from: Db, silently: boolean): void {
-    this.db = copyOf(from);
-    if (silently) return;
-    const { repository } = this.#parts;
-    closeReplayGates(this.db, repository.channels, this.now);
+  restore(from: Buffer, silently: boolean): void {
+    this.#parts.disk.restore(from, silently ? null : this.#after);
+  }
+
+  get #after() {
+    return { channels: this.#parts.repository.channels, now: this.now };
   }
 
   async handle(request: HttpRequest, gone: AbortSignal): Promise<HttpAnswer> {
@@ -129,7 +137,13 @@ export class SimControlPlane {
       // Its loop fails next; whoever waits for it takes the failure, so that it is nobody's unhandled rejection.
       void this.#process?.writer?.stop().catch(() => undefined);
       this.#process = null;
-      this.#parts.onCrash(armed);
+      const { disk, random, time, onCrash } = this.#parts;
+      // Not at once: the transaction that it died in is still open.
+      time.after(0, () => {
+        if (armed.isCut) disk.cut(random);
+        else disk.died();
+        onCrash(armed);
+      });
     });
     return life;
   }
@@ -146,7 +160,8 @@ export class SimControlPlane {
     const log = {
       log: (level: string, message: string, fields: object) => {
         if (message.includes("could not be decided")) onBug(JSON.stringify(fields));
-        else if (level === "error") this.#parts.say(`log ${level}: ${message}`);
+        else if (level === "error")
+          this.#parts.say(`log: ${message.replace(this.db.name, "cp.db")}`);
       },
     };
     const polls = new ParkedPolls(PARKED_MAX);
@@ -197,6 +212,7 @@ export class SimControlPlane {
       ...store,
       commit: async (batch) => {
         if (this.isDiskFull) throw new Error("database or disk is full");
+        this.#parts.disk.beforeCommit();
         await store.commit(batch);
         this.#parts.onCommit(batch, this.now);
       },

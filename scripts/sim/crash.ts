@@ -9,6 +9,8 @@ export interface ArmedCrash {
   /** How many passes are let through. */
   passes: number;
   readonly downMs: number;
+  /** The power goes with it. */
+  readonly isCut: boolean;
 }
 
 /** Life and death of one process: once `dead`, no port of it does anything. */

@@ -2,7 +2,6 @@ import type { Command } from "@nixwave/cp";
 import { type HostName, instant, type RolloutId } from "@nixwave/effects";
 import { channelName, hostName, START } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
-import type { Db } from "./databases.ts";
 import type { Fault, OperatorAction } from "./scenario.ts";
 import type { World } from "./world.ts";
 
@@ -38,14 +37,17 @@ function calm(world: World): void {
 function strike(world: World, fault: Fault): void {
   switch (fault.kind) {
     case "kill":
-    case "power-cut":
       return kill(world, fault);
-    case "crash": {
-      const { point, passes, downMs } = fault;
-      const armed = { point, passes, downMs };
+    case "crash":
+    case "power-cut": {
+      const { passes, downMs } = fault;
+      const isCut = fault.kind === "power-cut";
+      const point = fault.kind === "crash" ? fault.point : "after-commit";
+      const armed = { point, passes, downMs, isCut };
       if (fault.who === "cp") world.cp.arm(armed);
       else hostOf(world, fault.who).arm(armed);
-      return world.say(fault.who, `is to die at ${point} after ${passes}`);
+      const what = isCut ? "lose its power" : "die";
+      return world.say(fault.who, `is to ${what} at ${point} after ${passes}`);
     }
     case "weather": {
       world.say("network", `${fault.hosts.join(",")}: ${JSON.stringify(fault.weather)}`);
@@ -114,7 +116,7 @@ function strikeHost(
       world.say(fault.host, "loses its journal");
       host.kill();
       world.crashes += 1;
-      host.forget();
+      host.disk.forget();
       return later(world, 1000, () => host.start());
     case "cloned": {
       const clone = world.clone(host);
@@ -155,7 +157,7 @@ function jump(world: World, { who, byMs }: { readonly who: string; readonly byMs
 function lose(
   world: World,
   { kind, downMs }: { readonly kind: "wiped" | "restored" | "set-back"; readonly downMs: number },
-  backup: Db | null,
+  backup: Buffer | null,
 ): void {
   if (kind !== "wiped" && backup === null) return;
   world.say("cp", `is ${kind}`);

@@ -119,7 +119,7 @@ export class Machine {
     if (!path.endsWith(PROBE_FILE)) return null;
     const hash = [this.system.running, this.system.profile].find((each) => path.includes(each));
     if (hash !== undefined && !this.#parts.behaviourOf(hash).declaresProbes) return null;
-    return PROBES;
+    return hash === undefined || !isWatched(hash) ? PROBES : WATCHED_PROBES;
   }
 
   /** The backend as one agent process sees it: nothing answers to a process that `isDead`. */
@@ -254,7 +254,11 @@ export class Machine {
   }
 }
 
-const PROBES = JSON.stringify({
-  schemaVersion: 1,
-  checks: [{ kind: "http", name: "http-app", url: "http://app/health", intervalSecs: 10 }],
-});
+/** Half of all closures declare a probe that only observes, and always fails: this machine runs no processes. */
+const isWatched = (hash: ClosureHash): boolean =>
+  [...hash].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 2 === 0;
+
+const APP = { kind: "http", name: "http-app", url: "http://app/health", intervalSecs: 10 };
+const WATCHED = { kind: "exec", name: "watched", mode: "observe", argv: ["/watched"] };
+const PROBES = JSON.stringify({ schemaVersion: 1, checks: [APP] });
+const WATCHED_PROBES = JSON.stringify({ schemaVersion: 1, checks: [APP, WATCHED] });

@@ -22,8 +22,9 @@ export function randomScenario(seed: number): Scenario {
     hosts,
     calmAtMs,
     pollWaitSecs: random.pick([60, 120, 120]),
+    inFiles: seed % 10 === 0,
     releases: releasePlans(random.stream("releases"), hosts, calmAtMs),
-    faults: faultPlans(random.stream("faults"), hosts, calmAtMs),
+    faults: faultPlans(random.stream("faults"), { hosts, calmAtMs, inFiles: seed % 10 === 0 }),
   };
 }
 
@@ -139,12 +140,12 @@ function oddBehaviour(random: SeededRandom): Behaviour {
 
 function faultPlans(
   random: SeededRandom,
-  hosts: readonly HostPlan[],
-  calmAtMs: number,
+  { hosts, calmAtMs, inFiles }: Pick<Scenario, "hosts" | "calmAtMs" | "inFiles">,
 ): readonly Fault[] {
   const count = random.between(1, 10);
+  const kinds = inFiles ? [...KIND_LIST, ...CUTS] : KIND_LIST;
   return Array.from({ length: count }, (_, index) =>
-    fault(random.stream(`fault ${index}`), hosts, calmAtMs),
+    fault(random.stream(`fault ${index}`), kinds, { hosts, calmAtMs }),
   ).sort((a, b) => a.atMs - b.atMs);
 }
 
@@ -167,8 +168,15 @@ const KINDS: readonly (readonly [Fault["kind"], number])[] = [
 ];
 const KIND_LIST = KINDS.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
 
-function fault(random: SeededRandom, hosts: readonly HostPlan[], calmAtMs: number): Fault {
-  const kind = random.pick(KIND_LIST);
+/** Only files can be torn, so a world of files has many of these. */
+const CUTS: readonly Fault["kind"][] = Array.from({ length: 20 }, () => "power-cut" as const);
+
+function fault(
+  random: SeededRandom,
+  kinds: readonly Fault["kind"][],
+  { hosts, calmAtMs }: Pick<Scenario, "hosts" | "calmAtMs">,
+): Fault {
+  const kind = random.pick(kinds);
   const atMs = random.between(5000, calmAtMs - 1000);
   const { name: host } = random.pick(hosts);
   const forMs = random.between(5000, 4 * MINUTE);
@@ -178,8 +186,9 @@ function fault(random: SeededRandom, hosts: readonly HostPlan[], calmAtMs: numbe
     case "crash":
       return crash(random, { atMs, who, downMs });
     case "kill":
-    case "power-cut":
       return { kind, atMs, who, downMs };
+    case "power-cut":
+      return { kind, atMs, who, downMs, passes: random.between(0, 15) };
     case "weather":
       return weather(random, { atMs, forMs, hosts });
     case "operator": {

@@ -27,5 +27,7 @@ export async function runWorld(scenario: Scenario, options: WorldOptions): Promi
     world.watch.everyParity(fleet);
     await world.watch.stored();
   }
-  return world.result();
+  const result = world.result();
+  world.close();
+  return result;
 }

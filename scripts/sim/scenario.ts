@@ -11,6 +11,8 @@ export interface Scenario {
   /** From then on nothing more is done to the world. */
   readonly calmAtMs: number;
   readonly pollWaitSecs: number;
+  /** Databases are real files, so that a power cut can tear them. */
+  readonly inFiles: boolean;
 }
 
 export interface HostPlan {
@@ -55,7 +57,14 @@ interface At {
 /** `who` is a host's name, or "cp". */
 export type Fault = At &
   (
-    | { readonly kind: "kill" | "power-cut"; readonly who: string; readonly downMs: number }
+    | { readonly kind: "kill"; readonly who: string; readonly downMs: number }
+    /** With one of the next commits. */
+    | {
+        readonly kind: "power-cut";
+        readonly who: string;
+        readonly passes: number;
+        readonly downMs: number;
+      }
     | {
         readonly kind: "crash";
         readonly who: string;
@@ -104,6 +113,7 @@ export function quietScenario(seed: number, random: SeededRandom, hosts: number)
     seed,
     calmAtMs: 0,
     pollWaitSecs: 60,
+    inFiles: false,
     faults: [],
     hosts: names.map((name, index) => ({
       name,

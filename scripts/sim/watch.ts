@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { UnitRun } from "@nixwave/agent";
+import type { HttpAnswer, HttpRequest, UnitRun } from "@nixwave/agent";
 import {
   type Batch,
   check,
@@ -15,21 +15,36 @@ import {
   type HostName,
   type HostRollout,
   type Instant,
+  isSettled,
   type JournalId,
   planAll,
   type RolloutId,
 } from "@nixwave/effects";
+import { type EventsAnswer, eventsAnswer, HEADER, HEADER } from "@nixwave/protocol";
 import {
   backwards,
   badlyOpen,
   openedTooSoon,
   overBudget,
+  unhalted,
   unprovenConvergence,
+  wronglyFailed,
 } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
+import type { Db } from "./databases.ts";
 import { type Machine, OLD } from "./machine.ts";
 import { shuffledPlan } from "./shuffled.ts";
 import type { World } from "./world.ts";
+
+/** "host rollout journal" → how far it was consumed, as it is on the disk. */
+function storedStreams(db: Db): Map<string, number> {
+  const rows = db
+    .prepare<[], { key: string; seq: number }>(
+      "SELECT host || ' ' || rollout_id || ' ' || journal_id AS key, last_seq AS seq FROM streams",
+    )
+    .all();
+  return new Map(rows.map(({ key, seq }) => [key, seq]));
+}
 
 interface JournalMarks {
   readonly journalId: JournalId;
@@ -45,6 +60,8 @@ export class Watch {
   #streams = new Map<string, number>();
   /** The cursors that were looked at. */
   #cursors = new Map<RolloutId, number>();
+  /** What agents were told is taken. */
+  #acked = new Map<string, number>();
   readonly #proven = new Map<HostName, Set<ClosureHash>>();
   /** Per machine: a clone writes the same journal on its own. */
   readonly #journals = new Map<SimHost, JournalMarks>();
@@ -61,13 +78,29 @@ export class Watch {
     this.#mirrors = new Map();
     this.#streams = new Map();
     this.#cursors = new Map();
+    this.#acked = new Map();
   }
 
   /** A control plane is up, over a database that may be another one: what it begins with is no news. */
   ready(fleet: Fleet): void {
+    this.#mirrors = new Map();
+    this.#streams = storedStreams(this.#world.cp.db);
+    for (const [stream, seq] of this.#acked)
+      if ((this.#streams.get(stream) ?? 0) < seq)
+        this.#hold("I6", `${stream}: ${seq} was acknowledged and is gone`);
     for (const channel of fleet.channels())
       for (const { rolloutId, cursor } of fleet.rolloutsOf(channel))
         this.#cursors.set(rolloutId, cursor);
+  }
+
+  /** An agent has learned what is taken. */
+  acked(host: HostName, { headers }: HttpRequest, { body }: HttpAnswer): void {
+    const answer = eventsAnswer.parse(JSON.parse(new TextDecoder().decode(body)));
+    for (const [rolloutId, { ackedThrough }] of Object.entries(answer.streams)) {
+      const key = `${host} ${rolloutId} ${headers[HEADER.journal]}`;
+      if (ackedThrough > 0 && this.#streams.has(key))
+        this.#acked.set(key, Math.max(ackedThrough, this.#acked.get(key) ?? 0));
+    }
   }
 
   committed(batch: Batch, now: Instant): void {
@@ -79,8 +112,10 @@ export class Watch {
     for (const { change } of batch.changes) touched = this.#changed(fleet, change) || touched;
     if (!touched) return;
     for (const channel of fleet.channels())
-      for (const rollout of fleet.rolloutsOf(channel))
+      for (const rollout of fleet.rolloutsOf(channel)) {
         this.#hold("I7/I8", badlyOpen(fleet, rollout, now));
+        this.#hold("I8", unhalted(fleet, rollout));
+      }
   }
 
   /** True where it may have closed a gate. */
@@ -88,7 +123,7 @@ export class Watch {
     switch (change.kind) {
       case "RecordChanged":
         this.#record(change.record);
-        return false;
+        return change.record.kind === "Failed";
       case "StreamAdvanced": {
         const key = `${change.host} ${change.rolloutId} ${change.journalId}`;
         const before = this.#streams.get(key);
@@ -106,6 +141,7 @@ export class Watch {
         return true;
       }
       case "DispatchChanged":
+      case "MarksChanged":
       case "QuarantineInserted":
       case "FreezeInserted":
         return true;
@@ -132,12 +168,37 @@ export class Watch {
     const before = this.#mirrors.get(key) ?? null;
     this.#mirrors.set(key, record);
     this.#hold("I3", before === null ? null : unprovenConvergence(before, record));
+    this.#hold("I3", wronglyFailed(before, record));
     if (before !== null) this.#hold("I12", backwards(before, record));
     const host = this.#world.hosts.get(record.host);
     const own = host?.journal?.record(record.rolloutId) ?? null;
     if (own !== null && own.journalId === record.journalId && own.lastSeq === record.lastSeq)
       // Whether a newer rollout has superseded it stands in that one's stream, which may still be on its way.
       this.parity({ ...own, supersededBy: null }, { ...record, supersededBy: null });
+  }
+
+  /**
+   * I6 at the wire: nothing is acknowledged that no commit has, and no journal is refused as set back unless its host was cloned:
+   * else a number was given twice. Given back as it is.
+   */
+  answered(host: HostName, request: HttpRequest, answer: HttpAnswer): HttpAnswer {
+    if (!request.url.includes("/v1/agent/events")) return answer;
+    const text = new TextDecoder().decode(answer.body);
+    const isCloned = this.#world.scenario.faults.some(
+      (fault) => fault.kind === "cloned" && fault.host === host,
+    );
+    if (answer.status === 409 && text.includes('"set-back"') && !isCloned)
+      this.#hold("I6", `${host} has given a number twice: ${text}`);
+    if (answer.status !== 200 || this.#replaced) return answer;
+    const journalId = request.headers[HEADER.journal];
+    const { streams }: EventsAnswer = JSON.parse(text);
+    for (const [rolloutId, { ackedThrough, refused }] of Object.entries(streams)) {
+      if (refused.some(({ code }) => code === "unknown-rollout")) continue;
+      const stored = this.#streams.get(`${host} ${rolloutId} ${journalId}`) ?? 0;
+      if (ackedThrough > stored)
+        this.#hold("I6", `${host} ${rolloutId}: ${ackedThrough} acknowledged, ${stored} stored`);
+    }
+    return answer;
   }
 
   /** I4: for the same envelopes, agent and CP hold equal records. */
@@ -177,6 +238,12 @@ export class Watch {
     const { journal } = host;
     if (journal === null) return;
     this.journal(host);
+    // Also where the record itself says that all is well: the machine knows better.
+    if (to === "Soaking" && machine.isBusy)
+      this.#hold("I2", `${host.name} soaks while a switch or a rollback of it still runs`);
+    const underWay = journal.all().filter((each) => each.kind !== "opaque" && isUnderWay(each));
+    if (underWay.length > 1)
+      this.#hold("one-under-way", `${host.name} has ${underWay.length} records under way`);
     if (to !== "Converged" && to !== "Reverted") return;
     const record = journal
       .all()
@@ -266,6 +333,9 @@ export class Watch {
     if (broken !== null) this.#world.fail(invariant, broken);
   }
 }
+
+const isUnderWay = (record: HostRollout): boolean =>
+  record.supersededBy === null && record.kind !== "Pending" && !isSettled(record);
 
 /** Only the newest streams are kept for a replay; a CP that was set back misses the end of older ones for ever. */
 const isKept = (host: SimHost, rolloutId: RolloutId): boolean =>

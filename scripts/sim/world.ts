@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Batch } from "@nixwave/cp";
 import {
   type Channel,
@@ -22,7 +25,8 @@ import {
 } from "@nixwave/testkit";
 import { SimHost } from "./agentProcess.ts";
 import { SimControlPlane } from "./controlPlane.ts";
-import type { Db } from "./databases.ts";
+import { fileControlPlane, memoryControlPlane } from "./controlPlaneDisk.ts";
+import { fileJournal, type JournalDisk, memoryJournal } from "./journalDisk.ts";
 import { type Behaviour, GOOD, Machine } from "./machine.ts";
 import { ReleaseRepository } from "./repository.ts";
 import type { Fault, HostPlan, ReleasePlan, Scenario } from "./scenario.ts";
@@ -62,11 +66,13 @@ export class World {
   /** Second machines under a host's name. */
   readonly clones: SimHost[] = [];
   readonly weather = new Map<HostName, Weather>();
-  readonly backups = new Map<Fault, Db>();
+  readonly backups = new Map<Fault, Buffer>();
   readonly watch: Watch;
   violation: Violation | null = null;
   crashes = 0;
   eventsApplied = 0;
+  /** Where a world of files has them. */
+  readonly #folder: string | null;
   readonly #behaviours = new Map<ClosureHash, Behaviour>();
 
   constructor(scenario: Scenario, { isTold }: WorldOptions) {
@@ -74,15 +80,16 @@ export class World {
     this.random = new SeededRandom(scenario.seed, "world");
     this.watch = new Watch(this);
     this.chronicle = new Chronicle({ now: () => this.time.nowMs, isKept: isTold });
+    this.#folder = scenario.inFiles ? mkdtempSync(join(fastFolder(), "nixwave-sim-")) : null;
     this.cp = new SimControlPlane({
+      disk: this.#folder === null ? memoryControlPlane() : fileControlPlane(this.#folder),
       time: this.time,
       random: this.random.stream("cp"),
       repository: this.repository,
       onCommit: (batch, now) => this.#committed(batch, now),
       onCrash: ({ point, downMs }) => {
         this.crashed("cp", point);
-        // Not at once: the transaction that it died in is still open.
-        this.time.after(0, () => void this.watch.stored());
+        void this.watch.stored();
         this.time.after(downMs, () => this.cp.start(false));
       },
       onReady: () => {
@@ -152,23 +159,37 @@ export class World {
           weather: () => this.weather.get(name) ?? FAIR,
         },
         pollWaitSecs: this.scenario.pollWaitSecs,
-        serve: (request, gone) => this.cp.handle(request, gone),
-        onCrash: ({ point, downMs }) => {
+        disk: from === null ? this.#newJournal(plan.name) : from.disk.copy(),
+        serve: async (request, gone) =>
+          this.watch.answered(name, request, await this.cp.handle(request, gone)),
+        onCrash: ({ point, downMs, isCut }) => {
           this.crashed(who, point);
-          this.time.after(downMs, () => host.start());
+          if (isCut) this.reboot(host, downMs, false);
+          else this.time.after(downMs, () => host.start());
         },
         onMoved: ({ name: metric, labels }) => {
           if (metric !== "nixwave_host_transitions_total") return;
           const to = labels.find(([label]) => label === "to")?.[1] ?? "";
           this.watch.moved(host, machine, to);
         },
+        onAcked: (request, answer) => this.watch.acked(name, request, answer),
         onBug: (message) => this.fail("no-bug", `${who}: ${message}`),
         say,
       },
       machine,
-      from,
     );
     return host;
+  }
+
+  #newJournal(name: string): JournalDisk {
+    return this.#folder === null ? memoryJournal() : fileJournal(join(this.#folder, name));
+  }
+
+  /** Its files are gone then. */
+  close(): void {
+    this.cp.kill();
+    for (const host of this.hosts.values()) host.kill();
+    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** A second machine with the same name and a copy of the journal. */
@@ -292,6 +313,9 @@ export class World {
     };
   }
 }
+
+/** Memory, where there is one that looks like a disk: a thousand syncs a world are not what is tested. */
+const fastFolder = (): string => (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
 
 const edge = <T extends HostName | Channel>(gates: T, gated: T) => ({
   gates,

@@ -11,10 +11,12 @@ export { ReleaseWatch } from "./inbound/release.ts";
 export { ServedReleases } from "./inbound/servedReleases.ts";
 export { UnitLogs } from "./inbound/unitLogs.ts";
 export { createWriter, type Writer } from "./loop.ts";
+export { restore } from "./maintenance/backup.ts";
 export { check, isClean, sayChecked } from "./maintenance/check.ts";
-export { closeReplayGates } from "./maintenance/recover.ts";
+export { closeReplayGates, recover } from "./maintenance/recover.ts";
 export type { Clock as CpClock, Crash as CpCrash, Timer as CpTimer } from "./ports.ts";
 export type { Batch, DerivedChange } from "./store/change.ts";
+export { createDatabase, openDatabase } from "./store/database.ts";
 export { memoryFrom } from "./store/memory.ts";
 export type { Reader } from "./store/reader.ts";
 export {

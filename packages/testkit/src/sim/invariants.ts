@@ -1,6 +1,5 @@
 import {
   type Fleet,
-  gates,
   type HostMarks,
   type HostName,
   type HostRollout,
@@ -9,27 +8,38 @@ import {
   isOpen,
   type Release,
   type Rollout,
-  soakEnd,
 } from "@nixwave/effects";
 
 /**
  * What must hold, reckoned from records, marks and releases alone: nothing here asks the counts and indices that the plan
- * itself goes by. Each answers null, or a sentence for people.
+ * itself goes by, nor the predicates of health, since a mistake in them would be asked whether it is one. Each answers null,
+ * or a sentence for people.
  */
 
 /** I3: Converged without a pass, newer than the activation, of every declared enforce probe does not exist. */
 export function unprovenConvergence(before: HostRollout | null, after: HostRollout): string | null {
   if (after.kind !== "Converged" || before?.kind === "Converged") return null;
   if (before?.kind !== "Soaking") return `Converged comes from ${before?.kind ?? "nothing"}`;
-  if (after.convergedAt < soakEnd(before)) return "Converged before the soak was over";
+  if (after.convergedAt - before.activationCompletedAt < before.terms.soakSecs * 1000)
+    return "Converged before the soak was over";
   if (after.currentClosure !== after.targetClosure) return "Converged on another closure";
   const { topology, probes, activationCompletedAt } = before;
   if (topology === null) return "Converged without a declared topology";
-  const unproven = topology.probes.filter(gates).find(({ probeName }) => {
+  const unproven = topology.probes.find(({ probeName, mode }) => {
     const evidence = probes[probeName];
-    return evidence?.status !== "pass" || evidence.observedAt <= activationCompletedAt;
+    const isShown = evidence?.status === "pass" && evidence.observedAt > activationCompletedAt;
+    return mode === "enforce" && !isShown;
   });
   return unproven === undefined ? null : `Converged without a pass of ${unproven.probeName}`;
+}
+
+/** I3, the other way round: no health failure that names a declared probe which does not count. */
+export function wronglyFailed(before: HostRollout | null, after: HostRollout): string | null {
+  if (after.kind !== "Failed" || before?.kind !== "Soaking") return null;
+  const uncounted = (before.topology?.probes ?? []).find(
+    ({ probeName, mode }) => mode !== "enforce" && after.failingProbes.includes(probeName),
+  );
+  return uncounted === undefined ? null : `Failed over ${uncounted.probeName}, which only observes`;
 }
 
 /** I12: what only goes forward. `before` is the same record a moment ago. */
@@ -77,6 +87,19 @@ export function openedTooSoon(fleet: Fleet, rollout: Rollout): string | null {
   return wave.some(({ record }) => isProven(record))
     ? null
     : `wave ${rollout.cursor} opened and no host of wave ${open} has shown health`;
+}
+
+/** I8: a rollout with more failures than its policy bears does not run. */
+export function unhalted(fleet: Fleet, rollout: Rollout): string | null {
+  const release = fleet.release(rollout.rolloutId);
+  const isRunning = rollout.kind === "Active" || rollout.kind === "Completed";
+  if (release === null || !isRunning) return null;
+  const failing = release.hosts.filter(({ host }) =>
+    isFailing(fleet.record(rollout.rolloutId, host), fleet.marks(rollout.rolloutId, host)),
+  );
+  const { maxFailures } = release.policy;
+  if (failing.length <= maxFailures) return null;
+  return `${rollout.rolloutId} is ${rollout.kind} with ${failing.length} failures of ${maxFailures}: ${failing.map(({ host }) => host).join(", ")}`;
 }
 
 /** I7 and I8: nothing that could be handed out now is quarantined, or stands behind a gate that a commit has closed. */
