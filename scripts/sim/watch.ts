@@ -20,7 +20,7 @@ import {
   planAll,
   type RolloutId,
 } from "@nixwave/effects";
-import { type EventsAnswer, eventsAnswer, HEADER, HEADER } from "@nixwave/protocol";
+import { type EventsAnswer, eventsAnswer, HEADER } from "@nixwave/protocol";
 import {
   backwards,
   badlyOpen,
