@@ -1,0 +1,71 @@
+import { shortestUnsigned } from "./der.ts";
+import { expects } from "./malformed.ts";
+
+/** Larger than any key or signature of the two kinds, with a comment. */
+export const SSH_BYTES_MAX = 4 * 1024;
+
+/** Reads the encoding of RFC 4251 from front to back; `ends` says that nothing may follow. */
+export class SshReader {
+  #at = 0;
+  readonly #bytes: Uint8Array;
+  readonly #what: string;
+
+  constructor(bytes: Uint8Array, what: string) {
+    expects(bytes.length <= SSH_BYTES_MAX, `${what} has at most ${SSH_BYTES_MAX} bytes`);
+    this.#bytes = bytes;
+    this.#what = what;
+  }
+
+  take(length: number): Uint8Array {
+    const to = this.#at + length;
+    expects(to <= this.#bytes.length, `${this.#what} ends too early`);
+    const taken = this.#bytes.subarray(this.#at, to);
+    this.#at = to;
+    return taken;
+  }
+
+  uint32(): number {
+    return Buffer.from(this.take(4)).readUInt32BE();
+  }
+
+  string(): Uint8Array {
+    return this.take(this.uint32());
+  }
+
+  text(): string {
+    return Buffer.from(this.string()).toString("latin1");
+  }
+
+  /** A non-negative mpint in its shortest form, without the sign byte. */
+  unsigned(): Uint8Array {
+    const bytes = this.string();
+    const first = bytes[0] ?? 0;
+    expects(first < 0x80, `${this.#what} has a negative number`);
+    // An mpint of zero is empty, DER's is one byte: only the latter spelling differs between the two.
+    const shortest = bytes.length === 0 || Buffer.compare(shortestUnsigned(bytes), bytes) === 0;
+    expects(
+      shortest && !(bytes.length === 1 && first === 0),
+      `${this.#what} has a number that is not the shortest`,
+    );
+    return first === 0 ? bytes.subarray(1) : bytes;
+  }
+
+  rest(): Uint8Array {
+    return this.take(this.#bytes.length - this.#at);
+  }
+
+  ends(): void {
+    expects(this.#at === this.#bytes.length, `${this.#what} is followed by other bytes`);
+  }
+}
+
+export function sshUint32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+export function sshString(value: Uint8Array | string): Uint8Array {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([sshUint32(bytes.length), bytes]);
+}
