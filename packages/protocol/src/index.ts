@@ -8,6 +8,40 @@ export * from "./fit.ts";
 export * from "./fleet.ts";
 export * from "./graph.ts";
 export * from "./hash.ts";
+export {
+  type Authority,
+  type Certificate,
+  certificatePem,
+  readAuthorityPem,
+  readCertificate,
+  readCertificatePem,
+  renewAt,
+} from "./identity/certificate.ts";
+export {
+  type CertificateRequest,
+  makeCertificateRequest,
+  readCertificateRequest,
+} from "./identity/csr.ts";
+export { type EnrolmentVerdict, judgeEnrolment, judgeRenewal } from "./identity/enrolment.ts";
+export * from "./identity/enrolmentFacts.ts";
+export { ENROLMENT_WINDOW_SECS } from "./identity/enrolmentProof.ts";
+export * from "./identity/enrolmentRequest.ts";
+export * from "./identity/fleetEnrolment.ts";
+export * from "./identity/issue.ts";
+export * from "./identity/joinToken.ts";
+export * from "./identity/operatorToken.ts";
+export * from "./identity/principal.ts";
+export {
+  type PublicKey as IdentityKey,
+  publicHalf,
+  sameKey,
+  thumbprint,
+} from "./identity/publicKey.ts";
+export {
+  formatSshPublicKey,
+  parseSshPrivateKey,
+  parseSshPublicKey,
+} from "./identity/sshKey.ts";
 export * from "./ids.ts";
 export * from "./input.ts";
 export * from "./line.ts";

@@ -256,7 +256,7 @@ test("a serial number that begins with zeros, or with a sign bit, can be read", 
 
 test("nothing that the CA's key did not sign leaves: a signing command with another key is an error (hazard 93)", async () => {
   const [ca, other] = [await newAuthority("p256"), await newAuthority("p256")];
-  const wrong = { authority: ca.authority, sign: other.issuer.sign };
+  const wrong = { authority: ca.authority, sign: (tbs: Uint8Array) => other.issuer.sign(tbs) };
   await expect(issueForAgent(wrong, { ...ask(), name: web1 })).rejects.toThrow(
     /signature does not hold.*Check both/,
   );

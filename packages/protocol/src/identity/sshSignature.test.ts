@@ -120,7 +120,7 @@ describe("a signature is refused", () => {
   const privateKey = newKey();
   const key = publicHalf(privateKey);
   const signed = makeSshSignature({ privateKey, namespace, message });
-  const [, signature = Buffer.alloc(0)] = [signed, signed.subarray(-64)];
+  const signature = signed.subarray(-64);
 
   const parts = {
     magic: Buffer.from("SSHSIG"),
