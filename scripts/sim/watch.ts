@@ -46,6 +46,14 @@ function storedStreams(db: Db): Map<string, number> {
   return new Map(rows.map(({ key, seq }) => [key, seq]));
 }
 
+const storedQuarantines = (db: Db): Set<string> =>
+  new Set(
+    db
+      .prepare<[], { key: string }>("SELECT channel || ' ' || closure AS key FROM quarantines")
+      .all()
+      .map(({ key }) => key),
+  );
+
 interface JournalMarks {
   readonly journalId: JournalId;
   readonly steadyNow: number;
@@ -60,6 +68,8 @@ export class Watch {
   #streams = new Map<string, number>();
   /** The cursors that were looked at. */
   #cursors = new Map<RolloutId, number>();
+  /** "channel closure". */
+  #quarantined = new Set<string>();
   /** What agents were told is taken. */
   #acked = new Map<string, number>();
   readonly #proven = new Map<HostName, Set<ClosureHash>>();
@@ -85,6 +95,7 @@ export class Watch {
   ready(fleet: Fleet): void {
     this.#mirrors = new Map();
     this.#streams = storedStreams(this.#world.cp.db);
+    this.#quarantined = storedQuarantines(this.#world.cp.db);
     for (const [stream, seq] of this.#acked)
       if ((this.#streams.get(stream) ?? 0) < seq)
         this.#hold("I6", `${stream}: ${seq} was acknowledged and is gone`);
@@ -113,7 +124,8 @@ export class Watch {
     if (!touched) return;
     for (const channel of fleet.channels())
       for (const rollout of fleet.rolloutsOf(channel)) {
-        this.#hold("I7/I8", badlyOpen(fleet, rollout, now));
+        const on = { now, quarantined: this.#quarantined };
+        this.#hold("I7/I8", badlyOpen(fleet, rollout, on));
         this.#hold("I8", unhalted(fleet, rollout));
       }
   }
@@ -140,9 +152,14 @@ export class Watch {
         this.#cursors.set(rolloutId, cursor);
         return true;
       }
+      case "QuarantineInserted":
+        this.#quarantined.add(`${change.channel} ${change.closure}`);
+        return true;
+      case "QuarantineRemoved":
+        this.#quarantined.delete(`${change.channel} ${change.closure}`);
+        return false;
       case "DispatchChanged":
       case "MarksChanged":
-      case "QuarantineInserted":
       case "FreezeInserted":
         return true;
       default:

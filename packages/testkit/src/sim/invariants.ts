@@ -102,11 +102,18 @@ export function unhalted(fleet: Fleet, rollout: Rollout): string | null {
   return `${rollout.rolloutId} is ${rollout.kind} with ${failing.length} failures of ${maxFailures}: ${failing.map(({ host }) => host).join(", ")}`;
 }
 
-/** I7 and I8: nothing that could be handed out now is quarantined, or stands behind a gate that a commit has closed. */
-export function badlyOpen(fleet: Fleet, rollout: Rollout, now: Instant): string | null {
+/**
+ * I7 and I8: nothing that could be handed out now is quarantined, or stands behind a gate that a commit has closed.
+ * `quarantined`: "channel closure", as the rows have it, because a fleet that was loaded without them would not know.
+ */
+export function badlyOpen(
+  fleet: Fleet,
+  rollout: Rollout,
+  { now, quarantined }: { readonly now: Instant; readonly quarantined: ReadonlySet<string> },
+): string | null {
   for (const { host, targetClosure, state } of fleet.openDispatches(rollout.rolloutId)) {
     const what = `${host}'s dispatch is ${state}`;
-    if (fleet.quarantinedSince(rollout.channel, targetClosure) !== null)
+    if (quarantined.has(`${rollout.channel} ${targetClosure}`))
       return `${what} and its closure is quarantined`;
     if (rollout.kind !== "Active" && rollout.kind !== "Completed")
       return `${what} and its rollout is ${rollout.kind}`;
