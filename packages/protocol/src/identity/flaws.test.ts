@@ -19,7 +19,7 @@ import { reading } from "./malformed.ts";
 import { principalOf } from "./principal.ts";
 import { readSigned, writeSigned } from "./profile.ts";
 import { ed25519Key, keyOfSpki, type PublicKey, publicHalf } from "./publicKey.ts";
-import { isSignedBy, signWith } from "./signature.ts";
+import { isSignedBy, isSoundSignature, signWith } from "./signature.ts";
 import { parseSshPublicKey, sshBlobOf } from "./sshKey.ts";
 import { checkSshSignature, makeSshSignature, parseSshSignature } from "./sshSignature.ts";
 import { sshString } from "./sshWire.ts";
@@ -213,6 +213,34 @@ describe.each(Object.entries(P256_FRAMES))("P-256 within: %s", (path, frame) => 
     const { signature, accepts } = await frame();
     const [r, s] = scalars(signature);
     expect([accepts(ecdsa(r, s)), accepts(ecdsa(r, N - s))]).toEqual([true, true]);
+  });
+});
+
+describe("by form alone, before any library is asked", () => {
+  /** These are well written, and sign something else. */
+  const OF_MEANING = new Set(["one bit of R", "one bit of S", "r and s exchanged"]);
+  const flaws = { ed25519: ED25519_FLAWS, p256: { ...P256_FLAWS, ...DER_FLAWS } };
+  test.each(KINDS)("%s", async (kind) => {
+    const { key, signature } = await rawFrame(kind);
+    expect(isSoundSignature(key, signature)).toBe(true);
+    const sound = Object.entries(flaws[kind])
+      .filter(([name]) => !OF_MEANING.has(name))
+      .filter(([, flaw]) => isSoundSignature(key, flaw(Buffer.from(signature))));
+    expect(sound.map(([name]) => name)).toEqual([]);
+    const weak = { kind: "ed25519", bytes: IDENTITY } as const;
+    expect(isSoundSignature(weak, Buffer.from((await rawFrame("ed25519")).signature))).toBe(false);
+  });
+
+  test("S is taken up to the order, and not from it on", () => {
+    const key = publicHalf(newKey());
+    const withS = (s: bigint) => Buffer.concat([key.bytes, bytesOf(s, 32).reverse()]);
+    expect([L - 1n, L].map((s) => isSoundSignature(key, withS(s)))).toEqual([true, false]);
+  });
+
+  test("r and s are taken up to the order, and not from it on", () => {
+    const key = publicHalf(newKey("p256"));
+    const sound = [1n, N - 1n, N].map((r) => isSoundSignature(key, ecdsa(r, 1n)));
+    expect(sound).toEqual([true, true, false]);
   });
 });
 

@@ -7,12 +7,9 @@ import { isSoundEd25519Point, keyObject, type PublicKey, publicHalf } from "./pu
  * The one place where a signature of an identity is checked: certificates, requests, SSH signatures and join tokens all come here, so
  * that no format is more lenient than another.
  *
- * Ed25519: 64 bytes; the key and R each written in the one right way and not of small order (OpenSSL before 3.5, so Node 22, accepts such keys);
- * S below the group's order (OpenSSL checks it).
- *
- * ECDSA P-256: DER as strict as can be, r and s from 1 to n - 1, nothing after them. Both s and n - s are accepted: half of what a
- * TPM signs has the higher one (hazard 86). A second valid signature of the same statement can therefore be made by anybody,
- * which harms nothing as long as no signature's bytes name anything: requests are told apart by what they state and prove.
+ * Both s and n - s are accepted of ECDSA: half of what a TPM signs has the higher one (hazard 86). A second valid signature of the same
+ * statement can therefore be made by anybody, which harms nothing as long as no signature's bytes name anything: requests
+ * are told apart by what they state and prove.
  */
 export function isSignedBy(signed: {
   readonly key: PublicKey;
@@ -21,13 +18,22 @@ export function isSignedBy(signed: {
   readonly message: Uint8Array;
 }): boolean {
   const { key, signature, message } = signed;
-  const sound = key.kind === "ed25519" ? isSoundEd25519(key, signature) : isSoundEcdsa(signature);
-  if (!sound) return false;
+  if (!isSoundSignature(key, signature)) return false;
   const opened = reading(() => keyObject(key));
   if (!opened.ok) return false;
   const hash = key.kind === "ed25519" ? null : "sha256";
   return verify(hash, message, opened.value, signature);
 }
+
+/**
+ * Whether a signature is written in the one right way, whatever it signs. Asked before the library is, because libraries differ: OpenSSL
+ * before 3.5, so Node 22, accepts Ed25519 keys of small order, with which everybody can sign.
+ *
+ * Ed25519: 64 bytes; the key and R each in the one right way and not of small order; S below the group's order.
+ * ECDSA P-256: DER as strict as can be, r and s from 1 to n - 1, nothing after them.
+ */
+export const isSoundSignature = (key: PublicKey, signature: Uint8Array): boolean =>
+  key.kind === "ed25519" ? isSoundEd25519(key, signature) : isSoundEcdsa(signature);
 
 /** Signs with either kind of key, in the form that isSignedBy takes. */
 export function signWith(privateKey: KeyObject, message: Uint8Array): Uint8Array {
@@ -35,19 +41,23 @@ export function signWith(privateKey: KeyObject, message: Uint8Array): Uint8Array
   return sign(hash, message, privateKey);
 }
 
+/** The orders of the two groups, big-endian. */
+const ORDER = {
+  ed25519: Buffer.from(`1${"0".repeat(31)}14def9dea2f79cd65812631a5cf5d3ed`, "hex"),
+  p256: Buffer.from("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", "hex"),
+} as const satisfies Record<PublicKey["kind"], Uint8Array>;
+
+const isBelow = (bigEndian: Uint8Array, order: Uint8Array): boolean =>
+  Buffer.compare(bigEndian, order) < 0;
+
 function isSoundEd25519(key: PublicKey, signature: Uint8Array): boolean {
   return (
     signature.length === 64 &&
     isSoundEd25519Point(key.bytes) &&
-    isSoundEd25519Point(signature.subarray(0, 32))
+    isSoundEd25519Point(signature.subarray(0, 32)) &&
+    isBelow(Uint8Array.from(signature.subarray(32)).reverse(), ORDER.ed25519)
   );
 }
-
-/** The order of P-256's group. */
-const ORDER = Buffer.from(
-  "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
-  "hex",
-);
 
 /** r and s of 33 bytes with their sign byte, and eight bytes of DER. */
 const ECDSA_BYTES_MAX = 72;
@@ -65,5 +75,5 @@ function isSoundEcdsa(signature: Uint8Array): boolean {
 function isScalar(unsigned: Uint8Array): boolean {
   if (unsigned.length > 32 || (unsigned.length === 1 && unsigned[0] === 0)) return false;
   const padded = Buffer.concat([Buffer.alloc(32 - unsigned.length), unsigned]);
-  return Buffer.compare(padded, ORDER) < 0;
+  return isBelow(padded, ORDER.p256);
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { toBase64 } from "./base64.ts";
-import { codeOf, given, KINDS, newKey } from "./identity.fixture.ts";
+import { codeOf, given, KINDS, newKey, sshPrivateKeyText } from "./identity.fixture.ts";
 import { fromPem, toPem } from "./pem.ts";
 import { publicHalf, sameKey } from "./publicKey.ts";
 import { formatSshPublicKey, parseSshPrivateKey, parseSshPublicKey, sshBlobOf } from "./sshKey.ts";
@@ -210,6 +210,57 @@ describe("a signature is refused", () => {
       false,
     ]);
     expect(parseArmouredSshSignature(armoured.replaceAll("\n", "\r\n")).ok).toBe(true);
+  });
+});
+
+describe("a private key is refused", () => {
+  const privateKey = newKey();
+  const text = sshPrivateKeyText(privateKey);
+  const seed = privateKey.export({ format: "der", type: "pkcs8" }).subarray(-32);
+  const bytes = Buffer.from(fromPem("OPENSSH PRIVATE KEY", text));
+  const label = "OPENSSH PRIVATE KEY";
+  const answer = (change: (altered: Buffer) => Uint8Array) => {
+    const read = parseSshPrivateKey(toPem(label, change(Buffer.from(bytes)), 70));
+    return read.ok ? "ok" : read.error;
+  };
+  const xor = (altered: Buffer, at: number) => {
+    altered[at] = (altered[at] ?? 0) ^ 1;
+    return altered;
+  };
+  const another = "the SSH private key does not belong to the public key beside it";
+
+  test.each<[string, (altered: Buffer) => Uint8Array, string]>([
+    ["unless it is whole", (altered) => altered, "ok"],
+    ["with another seed", (altered) => xor(altered, altered.indexOf(seed)), another],
+    [
+      "with another public key behind the seed",
+      (altered) => xor(altered, altered.indexOf(seed) + 40),
+      another,
+    ],
+    [
+      "with check numbers that differ",
+      (altered) => xor(altered, altered.indexOf(sshUint32(7)) + 3),
+      "the SSH private key is damaged: its two check numbers differ",
+    ],
+    [
+      "with other padding",
+      (altered) => xor(altered, altered.length - 1),
+      "the SSH private key is padded wrongly",
+    ],
+    [
+      "followed by something",
+      (altered) => Buffer.concat([altered, Buffer.from([0])]),
+      "the SSH private key is followed by other bytes",
+    ],
+  ])("%s", (_, change, expected) => {
+    expect(answer(change)).toBe(expected);
+  });
+
+  test("and the sentence holds nothing of it", () => {
+    const sentence = answer((altered) => xor(altered, altered.indexOf(seed)));
+    for (const encoding of ["hex", "base64"] as const) {
+      expect(sentence).not.toContain(seed.toString(encoding).slice(0, 12));
+    }
   });
 });
 

@@ -39,15 +39,13 @@ export class SshReader {
   /** A non-negative mpint in its shortest form, without the sign byte. */
   unsigned(): Uint8Array {
     const bytes = this.string();
-    const first = bytes[0] ?? 0;
-    expects(first < 0x80, `${this.#what} has a negative number`);
-    // An mpint of zero is empty, DER's is one byte: only the latter spelling differs between the two.
-    const shortest = bytes.length === 0 || Buffer.compare(shortestUnsigned(bytes), bytes) === 0;
+    // What is negative, padded or, for zero, not empty is longer or shorter than the shortest writing of the same bytes.
+    const shortest = bytes.every((byte) => byte === 0) ? [] : shortestUnsigned(bytes);
     expects(
-      shortest && !(bytes.length === 1 && first === 0),
-      `${this.#what} has a number that is not the shortest`,
+      Buffer.compare(Uint8Array.from(shortest), bytes) === 0,
+      `${this.#what} has a number that is negative or not the shortest`,
     );
-    return first === 0 ? bytes.subarray(1) : bytes;
+    return bytes[0] === 0 ? bytes.subarray(1) : bytes;
   }
 
   rest(): Uint8Array {
