@@ -74,5 +74,53 @@ export * from "./routes.ts";
 export * from "./selector.ts";
 export * from "./suggestion.ts";
 export * from "./time.ts";
+export {
+  ATTACKS,
+  type AttackCode,
+  type Expiry,
+  isAttack,
+  type TrustProblem,
+} from "./trust/attack.ts";
+export * from "./trust/audit.ts";
+export { type TrustClient, type TrustOptions, trustClient } from "./trust/client.ts";
+export { type FetchFile, fetchFromDirectory, fetchFromUrl } from "./trust/fetchFile.ts";
+export {
+  decodeFleetHosts,
+  encodeFleetHosts,
+  type FleetHost,
+  type FleetHosts,
+} from "./trust/fleetHosts.ts";
+export { type InitOptions, initRepository, type RoleSpec } from "./trust/initRepository.ts";
+export {
+  generateKey,
+  type KeyKind,
+  parseKeyText,
+  readKeyFile,
+  writeKeyFile,
+} from "./trust/keyFile.ts";
+export type { FleetFile } from "./trust/layout.ts";
+export { mirror } from "./trust/mirror.ts";
+export {
+  keyIdOf,
+  nameOfKey,
+  readPublicPem,
+  readTufKey,
+  type TufKey,
+  toTufKey,
+} from "./trust/publicKey.ts";
+export * from "./trust/repository.ts";
+export type { Live, Pending, RepositoryProblem } from "./trust/repositoryState.ts";
+export { type Outcome as RepositoryOutcome, VALID_DAYS } from "./trust/settle.ts";
+export { commandSigner, keySigner, type RunCommand, type Signer } from "./trust/signer.ts";
+export type { Hands, Waiting } from "./trust/signing.ts";
+export {
+  channelsOf,
+  expiriesOf,
+  isDue,
+  stillValid,
+  type Trusted,
+  versionsOf,
+} from "./trust/trusted.ts";
+export { type KeptFleetFiles, TrustedReleases } from "./trust/trustedReleases.ts";
 export type { Verified } from "./verified.ts";
 export * from "./views.ts";
