@@ -256,7 +256,7 @@ export class Machine {
 
 /** Half of all closures declare a probe that only observes, and always fails: this machine runs no processes. */
 const isWatched = (hash: ClosureHash): boolean =>
-  [...hash].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 2 === 0;
+  [...hash.slice(33)].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 2 === 0;
 
 const APP = { kind: "http", name: "http-app", url: "http://app/health", intervalSecs: 10 };
 const WATCHED = { kind: "exec", name: "watched", mode: "observe", argv: ["/watched"] };
