@@ -5,10 +5,8 @@ import { expects, reading } from "./malformed.ts";
 import { fromPem, toPem } from "./pem.ts";
 import {
   type AltName,
-  algorithmOf,
   CERTIFICATE_SIGNATURE,
   type Extension,
-  isSignedDerBy,
   type NameAttribute,
   OID,
   readAltNames,
@@ -147,9 +145,3 @@ export function readAuthorityPem(text: string): Result<Authority, string> {
     return { ...certificate, isAuthority };
   });
 }
-
-/** Whether an authority signed a certificate and says so: names alike, and the signature holds. */
-export const isIssuedBy = (certificate: Certificate, authority: Authority): boolean =>
-  sameBytes(certificate.issuer, authority.subject) &&
-  sameBytes(certificate.signed.algorithm, algorithmOf(authority.key)) &&
-  isSignedDerBy(authority.key, certificate.signed);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { toBase64, toBase64Url } from "./base64.ts";
 import { makeCertificateRequest, readCertificateRequest } from "./csr.ts";
@@ -237,6 +237,15 @@ describe("by form alone, before any library is asked", () => {
     expect([L - 1n, L].map((s) => isSoundSignature(key, withS(s)))).toEqual([true, false]);
   });
 
+  test("of two numbers, no more and no fewer", () => {
+    const key = publicHalf(newKey("p256"));
+    const one = derInteger(Buffer.from([1]));
+    const sound = [1, 2, 3].map((count) =>
+      isSoundSignature(key, derValue(TAG.sequence, ...Array.from({ length: count }, () => one))),
+    );
+    expect(sound).toEqual([false, true, false]);
+  });
+
   test("r and s are taken up to the order, and not from it on", () => {
     const key = publicHalf(newKey("p256"));
     const sound = [1n, N - 1n, N].map((r) => isSoundSignature(key, ecdsa(r, 1n)));
@@ -265,14 +274,19 @@ describe("weak Ed25519 keys", () => {
     expect(WEAK.filter((bytes) => reading(() => ed25519Key(bytes)).ok)).toEqual([]);
   });
 
-  /** R and S of r·B and r: under a key of small order such a pair holds for every eighth message, or for all. */
-  function forged(): Uint8Array {
-    const privateKey = newKey();
+  /** The number that a private key stands for (RFC 8032, 5.1.5). */
+  function scalarOf(privateKey: KeyObject): bigint {
     const seed = privateKey.export({ format: "der", type: "pkcs8" }).subarray(-32);
     const scalar = createHash("sha512").update(seed).digest().subarray(0, 32);
     scalar[0] = (scalar[0] ?? 0) & 248;
     scalar[31] = ((scalar[31] ?? 0) & 127) | 64;
-    const s = bytesOf(numberOf(scalar.reverse()) % L, 32).reverse();
+    return numberOf(scalar.reverse());
+  }
+
+  /** R and S of r·B and r: under a key of small order such a pair holds for every eighth message, or for all. */
+  function forged(): Uint8Array {
+    const privateKey = newKey();
+    const s = bytesOf(scalarOf(privateKey) % L, 32).reverse();
     return Buffer.concat([publicHalf(privateKey).bytes, s]);
   }
 
@@ -290,6 +304,16 @@ describe("weak Ed25519 keys", () => {
       const line = `ssh-ed25519 ${toBase64(sshBlobOf(weak))}`;
       expect(parseSshPublicKey(line).ok).toBe(false);
     }
+  });
+
+  test("an R of small order is refused with each Node, though the key's own holder made it", () => {
+    const privateKey = newKey();
+    const key = publicHalf(privateKey);
+    const message = Buffer.from("a statement");
+    const hash = createHash("sha512").update(IDENTITY).update(key.bytes).update(message).digest();
+    const s = (numberOf(hash.reverse()) * scalarOf(privateKey)) % L;
+    const signature = Buffer.concat([IDENTITY, bytesOf(s, 32).reverse()]);
+    expect(isSignedBy({ key, message, signature })).toBe(false);
   });
 
   test("the list is whole: eight times each of its points is the neutral one", () => {
@@ -331,5 +355,17 @@ test.each(KINDS)(
     const other = publicHalf(newKey(kind === "ed25519" ? "p256" : "ed25519"));
     const der = writeSigned({ tbs: tbs.bytes, key: other, signature });
     expect(codeOf(principalOf(der, [authority], NOW))).toBe("malformed");
+  },
+);
+
+test.each(KINDS)(
+  "a request that names another algorithm than its key has is refused: %s",
+  async (kind) => {
+    const privateKey = newKey(kind);
+    const { tbs, signature } = readSigned(await makeCertificateRequest({ name: web1, privateKey }));
+    const other = publicHalf(newKey(kind === "ed25519" ? "p256" : "ed25519"));
+    expect(readCertificateRequest(writeSigned({ tbs: tbs.bytes, key: other, signature })).ok).toBe(
+      false,
+    );
   },
 );

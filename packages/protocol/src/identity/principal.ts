@@ -2,9 +2,9 @@ import { type HostName, type Instant, isHostName, ok, type Result } from "@nixwa
 import type { Role } from "../route.ts";
 import { formatInstant } from "../time.ts";
 import { sameBytes } from "./base64.ts";
-import { type Authority, type Certificate, isIssuedBy, readCertificate } from "./certificate.ts";
+import { type Authority, type Certificate, readCertificate } from "./certificate.ts";
 import { type Refusal, refuse } from "./malformed.ts";
-import { DIGITAL_SIGNATURE, OID } from "./profile.ts";
+import { DIGITAL_SIGNATURE, isSignedDerBy, OID } from "./profile.ts";
 
 /** Who holds a certificate: one kind, one name. Revocation is the caller's to look up, with each request. */
 export type CertificatePrincipal =
@@ -71,7 +71,7 @@ function checkIssuer(
   if (named.length === 0) {
     return refuse("wrong-issuer", "The certificate was issued by another CA than this fleet's.");
   }
-  const issuer = named.find((authority) => isIssuedBy(certificate, authority));
+  const issuer = named.find(({ key }) => isSignedDerBy(key, certificate.signed));
   if (issuer === undefined) {
     return refuse(
       "bad-signature",
