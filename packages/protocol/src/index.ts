@@ -93,7 +93,6 @@ export {
 export { type InitOptions, initRepository, type RoleSpec } from "./trust/initRepository.ts";
 export {
   generateKey,
-  type KeyKind,
   parseKeyText,
   readKeyFile,
   writeKeyFile,

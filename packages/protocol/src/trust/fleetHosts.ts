@@ -1,5 +1,6 @@
 import { type Channel, err, type HostName, ok, type Result } from "@nixwave/effects";
 import { z } from "zod";
+import { parseSshPublicKey } from "../identity/sshKey.ts";
 import { channel, hostName } from "../ids.ts";
 import { sentence } from "../problem.ts";
 
@@ -42,6 +43,18 @@ export function decodeFleetHosts(bytes: Uint8Array): Result<FleetHosts, string> 
     if (key.success && host !== undefined) hosts.set(key.data, host);
   }
   return ok(hosts);
+}
+
+/**
+ * What its author is told before it is signed: an SSH key that can't be read would only show when the host enrols. Null if there
+ * is nothing.
+ */
+export function wrongHostKey(hosts: FleetHosts): string | null {
+  for (const [host, { sshHostKey }] of hosts) {
+    const key = sshHostKey === null ? null : parseSshPublicKey(sshHostKey);
+    if (key?.ok === false) return `the sshHostKey of host ${host}: ${key.error}`;
+  }
+  return null;
 }
 
 /** The file's bytes: the same hosts give the same bytes. */

@@ -1,6 +1,6 @@
 import { addSecs, type Channel, ok } from "@nixwave/effects";
 import { sha256 } from "../hash.ts";
-import { encodeFleetHosts, type FleetHosts } from "./fleetHosts.ts";
+import { encodeFleetHosts, type FleetHosts, wrongHostKey } from "./fleetHosts.ts";
 import {
   fleetTarget,
   hashedTargetPath,
@@ -51,6 +51,8 @@ export async function initRepository(hands: Hands, options: InitOptions): Found<
       const reason = `no channel can be called ${wrong}: it is a name of the repository's own`;
       return repositoryProblem("refused", reason);
     }
+    const key = wrongHostKey(options.hosts);
+    if (key !== null) return repositoryProblem("refused", key);
     const specs: Specs = (role) =>
       options.roles?.get(role) ?? { keys: signers.map(({ publicKey }) => publicKey), threshold: 1 };
     const files = await firstFiles(hands, options, specs);

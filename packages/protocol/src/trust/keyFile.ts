@@ -11,6 +11,7 @@ import { open } from "node:fs/promises";
 import { basename } from "node:path";
 import { err, ok, type Result } from "@nixwave/effects";
 import { z } from "zod";
+import type { PublicKey } from "../identity/publicKey.ts";
 import { keySigner, type Signer } from "./signer.ts";
 
 /** Larger than any key that this code takes. */
@@ -33,9 +34,7 @@ const sealedSchema = z.strictObject({
   sealed: z.base64().max(4096),
 });
 
-export type KeyKind = "ed25519" | "ecdsa-p256";
-
-export function generateKey(kind: KeyKind = "ed25519"): KeyObject {
+export function generateKey(kind: PublicKey["kind"] = "ed25519"): KeyObject {
   return kind === "ed25519"
     ? generateKeyPairSync("ed25519").privateKey
     : generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;

@@ -8,9 +8,10 @@ import {
   type Result,
 } from "@nixwave/effects";
 import { z } from "zod";
+import { isSignedBy } from "../identity/signature.ts";
 import { sentence } from "../problem.ts";
 import { canonical } from "./canonical.ts";
-import { keyIdOf, readTufKey, type TufKey, tufKeySchema, verifySignature } from "./publicKey.ts";
+import { keyIdOf, readTufKey, type TufKey, tufKeySchema } from "./publicKey.ts";
 
 export const SPEC_VERSION = "1.0.31";
 /** The roles of the root; every other role is a channel's. */
@@ -203,10 +204,11 @@ export function signersOf(
     const known = readTufKey(key);
     if (!known.ok) continue;
     // One key in two spellings has two ids; it is still one key.
-    const spki = Buffer.from(known.value.spki).toString("hex");
-    if (seen.has(spki)) continue;
-    if (!verifySignature(known.value, { message, signature: Buffer.from(sig, "hex") })) continue;
-    seen.add(spki);
+    const raw = Buffer.from(known.value.bytes).toString("hex");
+    if (seen.has(raw)) continue;
+    const signature = Buffer.from(sig, "hex");
+    if (!isSignedBy({ key: known.value, message, signature })) continue;
+    seen.add(raw);
     signed.push(id);
   }
   return signed;

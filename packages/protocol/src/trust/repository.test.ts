@@ -2,12 +2,16 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from "node:path";
 import { addSecs, type Channel, type Instant, instant, type Release } from "@nixwave/effects";
 import { afterEach, describe, expect, test } from "vitest";
+import { encodeRevocations } from "../identity/fleetEnrolment.ts";
+import { publicHalf } from "../identity/publicKey.ts";
+import { formatSshPublicKey } from "../identity/sshKey.ts";
 import * as ids from "../ids.ts";
 import { content, host } from "../release.fixture.ts";
 import { writeRelease } from "../releaseFiles.ts";
 import { audit } from "./audit.ts";
 import { trustClient } from "./client.ts";
 import { fetchFromDirectory } from "./fetchFile.ts";
+import { encodeFleetHosts } from "./fleetHosts.ts";
 import { initRepository } from "./initRepository.ts";
 import { generateKey } from "./keyFile.ts";
 import { keyIdOf } from "./publicKey.ts";
@@ -54,8 +58,9 @@ async function must<T>(found: Found<T>): Promise<T> {
   if (!result.ok) throw new Error(result.error.reason);
   return result.value;
 }
+const SSH_KEY = formatSshPublicKey(publicHalf(generateKey()));
 const hosts = new Map([
-  [ids.hostName.parse("a"), { channel: stable, sshHostKey: "ssh-ed25519 AAAA a" }],
+  [ids.hostName.parse("a"), { channel: stable, sshHostKey: SSH_KEY }],
   [ids.hostName.parse("b"), { channel: stable, sshHostKey: null }],
   [ids.hostName.parse("c"), { channel: edge, sshHostKey: null }],
 ]);
@@ -322,7 +327,7 @@ describe("keys", () => {
           role: "root",
           key: { keytype: "ed25519", scheme: "ed25519", keyval: { public: "00".repeat(32) } },
         }),
-      "small order",
+      "a weak one that everybody can sign with",
     ],
   ])("refused, and nothing is written: %s", async (_, act, sentence) => {
     const { directory, hands, owner } = await start();
@@ -376,7 +381,9 @@ test("refresh signs the timestamp anew; without it everything ends after seven d
 
 test("fleet files are the targets role's: replaced as a whole, checked before", async () => {
   const { directory, hands, owner, client } = await start();
-  const bytes = Buffer.from('{"schemaVersion":1,"revoked":["a"]}');
+  const bytes = encodeRevocations(
+    new Map([[ids.hostName.parse("a"), { before: null, reason: "sold" }]]),
+  );
   await must(setFleetFiles(hands([owner]), new Map([["revocations.json", bytes]])));
   const trusted = await client().refresh(NOW);
   if (!trusted.ok) throw new Error(trusted.error.reason);
@@ -384,8 +391,34 @@ test("fleet files are the targets role's: replaced as a whole, checked before", 
   const read = await releases.fleetFile("revocations.json");
   expect(read.ok && Buffer.from(read.value?.value ?? []).equals(bytes)).toBe(true);
   expect(await releases.fleetFile("enrolment.json")).toEqual({ ok: true, value: null });
-  const wrong = await setFleetFiles(hands([owner]), new Map([["hosts.json", Buffer.from("{}")]]));
-  expect(wrong).toMatchObject({ error: { reason: expect.stringContaining("fleet/hosts.json") } });
+  const before = filesOf(directory);
+  const a = { channel: "stable", sshHostKey: "ssh-ed25519 AAAA a" };
+  for (const [file, text] of [
+    ["hosts.json", "{}"],
+    ["hosts.json", JSON.stringify({ schemaVersion: 1, hosts: { a } })],
+    ["enrolment.json", "[]"],
+    ["revocations.json", '{"schemaVersion":1,"hosts":{"A b":null}}'],
+  ] as const) {
+    const wrong = await setFleetFiles(hands([owner]), new Map([[file, Buffer.from(text)]]));
+    expect(wrong).toMatchObject({ error: { reason: expect.stringContaining(`fleet/${file}`) } });
+  }
+  expect(filesOf(directory)).toEqual(before);
+});
+
+test("a host can't be taken from a channel whose current release still lists it", async () => {
+  const { directory, hands, owner, client } = await start();
+  const first = release(stable, 1);
+  await must(addRelease(hands([owner]), stable, first.files));
+  const moved = new Map(hosts).set(ids.hostName.parse("b"), { channel: edge, sshHostKey: null });
+  const move = () =>
+    setFleetFiles(hands([owner]), new Map([["hosts.json", encodeFleetHosts(moved)]]));
+  expect(await move()).toMatchObject({
+    error: { reason: expect.stringContaining("release stable without it first") },
+  });
+  const without = release(stable, 2, { hosts: [host("a", 1)] });
+  await must(addRelease(hands([owner]), stable, without.files));
+  await must(move());
+  expect(await currentBy(client(), directory)).toBe(without.release.ref);
 });
 
 test.each([

@@ -1,8 +1,9 @@
 import { type Channel, err, isChannel, ok, type Result } from "@nixwave/effects";
 import { sha256 } from "../hash.ts";
+import { decodeEnrolmentKeys, decodeRevocations } from "../identity/fleetEnrolment.ts";
 import { readCurrent, readRelease } from "../readRelease.ts";
 import { currentPath, headPath, type ReleaseFile } from "../releaseFiles.ts";
-import { decodeFleetHosts, foreignHost } from "./fleetHosts.ts";
+import { decodeFleetHosts, foreignHost, wrongHostKey } from "./fleetHosts.ts";
 import { delegationOf, type RoleSpec } from "./initRepository.ts";
 import {
   type FleetFile,
@@ -133,8 +134,12 @@ export const setFleetFiles = (
 ): Found<Outcome> =>
   change(hands, async (draft) => {
     for (const [file, bytes] of files) {
-      const wrong = file === "hosts.json" ? decodeFleetHosts(bytes) : ok(null);
-      if (!wrong.ok) return refused(`${fleetTarget(file)}: ${wrong.error}`);
+      const wrong = wrongFleetFile(file, bytes);
+      if (wrong !== null) return refused(`${fleetTarget(file)}: ${wrong}`);
+      if (file === "hosts.json") {
+        const torn = await tornRelease(hands, draft, bytes);
+        if (torn !== null) return refused(`${fleetTarget(file)}: ${torn}`);
+      }
       const target = fleetTarget(file);
       await placeTarget(hands, target, bytes);
       const done = editTargets(hands, draft, ({ targets }) => {
@@ -145,6 +150,38 @@ export const setFleetFiles = (
     }
     return edited;
   });
+
+/** Clients refuse a release as a whole if one of its hosts is not its channel's: taking a host away would stop all others. */
+async function tornRelease(
+  { directory }: Hands,
+  { live }: Draft,
+  bytes: Uint8Array,
+): Promise<string | null> {
+  const hosts = decodeFleetHosts(bytes);
+  if (!hosts.ok) return hosts.error;
+  const read = (path: string) => readIfThere(inFolder(directory, targetPath(path)));
+  for (const channel of live.channels.keys()) {
+    const ref = await readCurrent(read, channel);
+    const release = ref.ok ? await readRelease(read, { channel, ref: ref.value }) : ref;
+    if (!release.ok) continue;
+    for (const { host } of release.value.value.hosts) {
+      if (foreignHost(hosts.value, host, channel) === null) continue;
+      return `host ${host} is in the current release of ${channel}: release ${channel} without it first`;
+    }
+  }
+  return null;
+}
+
+/** What clients would refuse, or find out too late. */
+function wrongFleetFile(file: FleetFile, bytes: Uint8Array): string | null {
+  if (file === "hosts.json") {
+    const hosts = decodeFleetHosts(bytes);
+    return hosts.ok ? wrongHostKey(hosts.value) : hosts.error;
+  }
+  const decode = file === "enrolment.json" ? decodeEnrolmentKeys : decodeRevocations;
+  const decoded: Result<unknown, string> = decode(bytes);
+  return decoded.ok ? null : decoded.error;
+}
 
 /**
  * Adds a release as writeRelease gives it. It is looked at as clients will look at it, hosts of other channels included: what they

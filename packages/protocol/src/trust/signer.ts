@@ -1,16 +1,10 @@
-import { createPublicKey, type KeyObject, sign as signWith } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { err, ok, type Result, type Sha256 } from "@nixwave/effects";
-import { withLowS } from "./ecdsa.ts";
-import {
-  keyIdOf,
-  nameOfKey,
-  type PublicKey,
-  readSpki,
-  readTufKey,
-  type TufKey,
-  toTufKey,
-  verifySignature,
-} from "./publicKey.ts";
+import { reading } from "../identity/malformed.ts";
+import { type PublicKey, publicHalf } from "../identity/publicKey.ts";
+import { isSignedBy, signWith } from "../identity/signature.ts";
+import { withLowS } from "./lowS.ts";
+import { keyIdOf, nameOfKey, readTufKey, type TufKey, toTufKey } from "./publicKey.ts";
 
 /** Something that signs: a key in memory, or a command. `sign` may throw: a token was pulled, a command failed. */
 export interface Signer {
@@ -24,11 +18,10 @@ export type RunCommand = (argv: readonly string[], stdin: Uint8Array) => Promise
 
 /** Signs with a private key. The error is a sentence. */
 export function keySigner(key: KeyObject, name: string): Result<Signer, string> {
-  const known = readSpki(createPublicKey(key).export({ format: "der", type: "spki" }));
+  const known = reading(() => publicHalf(key));
   if (!known.ok) return known;
-  const hash = known.value.kind === "ed25519" ? null : "sha256";
   return ok(
-    signer(known.value, toTufKey(known.value, name), async (bytes) => signWith(hash, bytes, key)),
+    signer(known.value, toTufKey(known.value, name), async (bytes) => signWith(key, bytes)),
   );
 }
 
@@ -59,8 +52,8 @@ function signer(
     publicKey,
     sign: async (message) => {
       const made = await make(message);
-      const signature = key.kind === "ed25519" ? made : (withLowS(made) ?? made);
-      if (verifySignature(key, { message, signature })) return signature;
+      const signature = key.kind === "ed25519" ? made : withLowS(made);
+      if (isSignedBy({ key, message, signature })) return signature;
       throw new Error(
         `key ${nameOfKey(publicKey)}: what was made is no signature by this key (${made.length} bytes); expected 64 raw bytes for Ed25519, DER for ECDSA P-256`,
       );
