@@ -103,12 +103,12 @@ function passingInput(member: Member, look: Look): Input | null {
  * dispatch that was withdrawn: nobody else would ever free that of a host that is not heard again, in whatever rollout.
  */
 export function skipReason(member: Member, look: Look): SkipReason | null {
-  const { host, rollout, listed, dispatch } = member;
+  const { host, rollout, listed } = member;
   const isProven =
     standingOf({ ...member, marks: { ...member.marks, skippedAt: null } }) === "proven";
   const awaits = awaitsDispatch(member) && isWaveOpen(member);
   const unfinished = isUnfinished(member);
-  const mayAck = mayStillBeAcked(host, dispatch);
+  const mayAck = mayStillBeAcked(member);
   if (!awaits && !unfinished && !mayAck) return null;
   if (host.revoked) return "revoked";
   if (isProven && !mayAck) return null;
@@ -148,10 +148,10 @@ function offlineDeadline(member: Member, look: Look): Instant | null {
 
 /** The next instant at which more silence would mean something, or null. */
 function silenceDeadline(member: Member, look: Look): Instant | null {
-  const { host, marks, dispatch } = member;
+  const { marks } = member;
   if (marks.skippedAt !== null || marks.lostAt !== null) return null;
   const awaits = awaitsDispatch(member) && isWaveOpen(member);
-  const waits = awaits || isUnfinished(member) || mayStillBeAcked(host, dispatch);
+  const waits = awaits || isUnfinished(member) || mayStillBeAcked(member);
   const passing = waits ? offlineDeadline(member, look) : null;
   const closing = awaits ? unheardFrom(member, look.index.readyAt) : null;
   const due = [lostDeadline(member, look), passing, closing].flatMap((at) =>

@@ -37,7 +37,9 @@ export function applyToHost(index: FleetIndex, change: HostChange): void {
       const { record } = change;
       const member = memberOf(index, record);
       if (member === null) return;
-      const same = sameFace(member.record, record);
+      // While a withdrawn dispatch holds a slot it also counts how much of the stream is here.
+      const counts = member.dispatch !== null && mayHoldSlot(member.dispatch);
+      const same = !counts && sameFace(member.record, record);
       if (same) member.record = record;
       else changeMember(index, member, () => void (member.record = record));
       return;

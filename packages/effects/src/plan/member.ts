@@ -137,7 +137,8 @@ export function standingOf(member: Member): Standing {
  */
 export function holdsSlot({ host, record, marks, dispatch }: Member): boolean {
   if (marks.lostAt !== null || marks.skippedAt !== null) return false;
-  if ((dispatch !== null && isOpen(dispatch)) || mayStillBeAcked(host, dispatch)) return true;
+  if ((dispatch !== null && isOpen(dispatch)) || mayStillBeAcked({ host, record, dispatch }))
+    return true;
   return record !== null && marks.forgottenAt === null && isInFlight(record);
 }
 
@@ -146,11 +147,19 @@ export const mayHoldSlot = ({ state, leaseUntil }: Dispatch): boolean =>
   (state === "cancelled" || state === "superseded") && leaseUntil !== null;
 
 /** Withdrawn, and the host has not shown since that it will leave it be. */
-export function mayStillBeAcked(host: HostEntry, dispatch: Dispatch | null): boolean {
+export function mayStillBeAcked({
+  host,
+  record,
+  dispatch,
+}: Pick<Member, "host" | "record" | "dispatch">): boolean {
   if (dispatch === null || dispatch.leaseUntil === null || !mayHoldSlot(dispatch)) return false;
   if (host.reportAt === null || host.reportAt <= dispatch.leaseUntil) return true;
+  // A stream of which all is here says no more than its record: a refused attempt is shown for as long as its stream is kept.
+  const isOfRecord = record !== null && record.journalId === host.journalId;
+  const heardOf = isOfRecord && record.attempt === dispatch.attempt ? record.lastSeq : 0;
   return (host.report?.streams ?? []).some(
-    ({ rolloutId, attempt }) => rolloutId === dispatch.rolloutId && attempt === dispatch.attempt,
+    ({ rolloutId, attempt, lastSeq }) =>
+      rolloutId === dispatch.rolloutId && attempt === dispatch.attempt && lastSeq > heardOf,
   );
 }
 
