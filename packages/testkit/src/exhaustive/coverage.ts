@@ -59,8 +59,8 @@ export const UNREACHED: Reasons = {
   "Pruned × SuccessorOpened": "the planner ends a rollout once",
   "Superseded × DispatchCancelled": ENDED,
   "Pruned × DispatchCancelled": ENDED,
-  "Reverted × DispatchCancelled":
-    "the halt before it has cancelled every open dispatch, and nothing is queued until it is cleared",
+  "Reverted × HostFound":
+    "a lost host is a failure that has not rolled back, so only a forgiven loss leaves a rollout Reverted: two faults and a clearance in one path of two hosts",
   "Pruned × HostStateChanged": NOBODY_LEFT,
   "Pruned × HostSkipped": NOBODY_LEFT,
   "Pruned × HostReturned": NOBODY_LEFT,
@@ -75,7 +75,7 @@ const TWO_HOSTS = "needs two hosts and two faults, or three releases: see FULL i
 export const QUICK_ONLY: Reasons = {
   ...UNREACHED,
   "Reverted × HostLost": TWO_HOSTS,
-  "Reverted × HostFound": TWO_HOSTS,
+  "Reverted × DispatchCancelled": TWO_HOSTS,
   "Reverted × HostForgot": TWO_HOSTS,
   "Superseded × RetentionExpired": TWO_HOSTS,
 };

@@ -211,7 +211,9 @@ function leaseOf(
   const sight = fleet.host(host);
   const reported = sight !== null && sight.reportAt !== null && sight.reportAt > leaseUntil;
   const streams = sight?.report?.streams ?? [];
-  const isShown = streams.some((each) => each.rolloutId === rolloutId && each.attempt === attempt);
+  const isShown = streams.some(
+    (each) => each.rolloutId === rolloutId && each.attempt === attempt && each.lastSeq > 0,
+  );
   return reported && !isShown ? LONG_AGO : STEP_AGO;
 }
 

@@ -1,4 +1,4 @@
-import { isInFlight } from "@nixwave/effects";
+import { isInFlight, nextSeq } from "@nixwave/effects";
 import { Steps } from "./ending.ts";
 import { currentOf, journalOf } from "./host.ts";
 import { contactOf, Model } from "./model.ts";
@@ -192,7 +192,14 @@ export class Search {
     if (isUnheard || isMissed || mayFree) {
       const streams = host.records
         .filter(({ lastSeq }) => lastSeq > 0)
-        .map(({ rolloutId, attempt }) => ({ rolloutId, attempt, lastSeq: 0 as const }));
+        .map(({ rolloutId, attempt }) => ({
+          rolloutId,
+          attempt,
+          // Rows keep no numbers: 1 is more than the mirror has, 0 is not.
+          lastSeq: host.outbox.some(({ envelope }) => envelope.rolloutId === rolloutId)
+            ? nextSeq(0)
+            : (0 as const),
+        }));
       const arrival = this.model.arrivals.id({ kind: "heartbeat", ...contactOf(host), streams });
       yield this.#arrives(state, arrival, `${name} sends a heartbeat`, null);
     }
