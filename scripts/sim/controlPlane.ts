@@ -87,12 +87,11 @@ export class SimControlPlane {
     if (this.#process !== null) this.#process.life.armed = null;
   }
 
-  /** `recover`: the first look takes older releases too, as superseded. */
-  start(recover: boolean): void {
+  start(): void {
     if (this.#process !== null) return;
     const process: Process = { life: this.#newLife(), writer: null, handlers: null };
     this.#process = process;
-    void this.#boot(process, recover);
+    void this.#boot(process);
   }
 
   kill(): void {
@@ -148,7 +147,7 @@ export class SimControlPlane {
     return life;
   }
 
-  async #boot(process: Process, recover: boolean): Promise<void> {
+  async #boot(process: Process): Promise<void> {
     const { life } = process;
     const { repository, time, onReady, onBug } = this.#parts;
     const timer = time.timerOf(() => life.dead);
@@ -189,21 +188,19 @@ export class SimControlPlane {
       timer: cpTimer,
     });
     onReady();
-    const watch = new ReleaseWatch(
-      {
-        source: repository.source,
-        fingerprint: async () => repository.fingerprint(),
-        submit: writer.submit,
-        known: () => writer.fleet().channels(),
-        clock,
-        timer: {
-          at: (_, call) => timer.after(LOOK_EVERY_MS, call),
-          soon: (call) => void timer.after(0, call),
-        },
-        log,
+    const watch = new ReleaseWatch({
+      source: repository.source,
+      fingerprint: async () => repository.fingerprint(),
+      submit: writer.submit,
+      known: () => writer.fleet().channels(),
+      isReplaying: writer.isReplaying,
+      clock,
+      timer: {
+        at: (_, call) => timer.after(LOOK_EVERY_MS, call),
+        soon: (call) => void timer.after(0, call),
       },
-      { recover },
-    );
+      log,
+    });
     await watch.start();
   }
 

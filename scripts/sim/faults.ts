@@ -31,7 +31,7 @@ function calm(world: World): void {
     host.start();
   }
   world.cp.disarm();
-  world.cp.start(false);
+  world.cp.start();
 }
 
 function strike(world: World, fault: Fault): void {
@@ -142,7 +142,7 @@ function kill(
   if (!of.isUp) return;
   of.kill();
   world.crashed(who, "any moment");
-  if (who === "cp") later(world, downMs, () => world.cp.start(false));
+  if (who === "cp") later(world, downMs, () => world.cp.start());
   else later(world, downMs, () => hostOf(world, who).start());
 }
 
@@ -169,7 +169,7 @@ function lose(
     if (backup === null) world.cp.wipe();
     else world.cp.restore(backup, kind === "set-back");
     world.watch.databaseReplaced();
-    world.cp.start(kind === "wiped");
+    world.cp.start();
   });
 }
 

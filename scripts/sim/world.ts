@@ -52,6 +52,8 @@ export interface Violation {
 export interface WorldOptions {
   /** Keeps every line of the chronicle, for a story. */
   readonly isTold: boolean;
+  /** Holds the invariants after every step; what is only timed does without. */
+  readonly isWatched?: boolean;
 }
 
 /** A fleet, its control plane and the weather between them, in one process and one time. */
@@ -71,11 +73,13 @@ export class World {
   violation: Violation | null = null;
   crashes = 0;
   eventsApplied = 0;
+  readonly #isWatched: boolean;
   /** Where a world of files has them. */
   readonly #folder: string | null;
   readonly #behaviours = new Map<ClosureHash, Behaviour>();
 
-  constructor(scenario: Scenario, { isTold }: WorldOptions) {
+  constructor(scenario: Scenario, { isTold, isWatched = true }: WorldOptions) {
+    this.#isWatched = isWatched;
     this.scenario = scenario;
     this.random = new SeededRandom(scenario.seed, "world");
     this.watch = new Watch(this);
@@ -90,7 +94,7 @@ export class World {
       onCrash: ({ point, downMs }) => {
         this.crashed("cp", point);
         void this.watch.stored();
-        this.time.after(downMs, () => this.cp.start(false));
+        this.time.after(downMs, () => this.cp.start());
       },
       onReady: () => {
         this.say("cp", "is up");
@@ -105,7 +109,7 @@ export class World {
       this.time.after(plan.startsAtMs, () => host.start());
     }
     for (const plan of scenario.releases) this.time.after(plan.atMs, () => this.#publish(plan));
-    this.cp.start(false);
+    this.cp.start();
   }
 
   /** By the control plane's clock. */
@@ -254,7 +258,7 @@ export class World {
   }
 
   #committed(batch: Batch, now: Instant): void {
-    this.watch.committed(batch, now);
+    if (this.#isWatched) this.watch.committed(batch, now);
     if (batch.segment === null) return;
     const { firstOffset, count, hash } = batch.segment;
     this.say("cp", `commits ${count} lines from ${firstOffset} as ${hash.slice(0, 8)}`);

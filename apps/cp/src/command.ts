@@ -69,6 +69,8 @@ export interface TakeDispatch {
 export interface ReleasesSeen {
   readonly kind: "ReleasesSeen";
   readonly releases: readonly SeenRelease[];
+  /** Older releases that the repository still holds are among them, all of them: a replay can begin to end. */
+  readonly withHeld: boolean;
 }
 export interface SeenRelease {
   /** What was verified is stored as read, so that a rebuild needs neither the repository nor its keys. */

@@ -20,6 +20,8 @@ export interface Writer {
   readonly readySince: Instant;
   /** True while commits fail; /readyz says so. */
   storeFailed(): boolean;
+  /** True while the gate `replay` is closed on a channel: what this log lost is still coming in. */
+  isReplaying(): boolean;
   /** Refuses new work, decides and commits what waits, then resolves. Does not close the store. */
   stop(): Promise<void>;
 }
@@ -76,6 +78,7 @@ export async function createWriter(ports: WriterPorts): Promise<Writer> {
       return last === null ? null : { offset: last, hash };
     },
     storeFailed: () => served.storeFailed,
+    isReplaying: () => served.memory.replaying.size > 0,
     async stop() {
       stopping = true;
       cancelTick();

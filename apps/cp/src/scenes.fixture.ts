@@ -14,9 +14,17 @@ export async function opened(
 }
 
 export const seen = (bench: Bench, release: Verified<Release>) =>
-  bench.ask<"ReleasesSeen">({ kind: "ReleasesSeen", releases: [{ release, current: true }] });
+  bench.ask<"ReleasesSeen">({
+    kind: "ReleasesSeen",
+    withHeld: true,
+    releases: [{ release, current: true }],
+  });
 
 /** Polls, and expects to be handed a dispatch. */
+/** The watch's look while the log replays, where the repository holds nothing that is not known. */
+export const seenAll = (bench: Bench) =>
+  bench.ask<"ReleasesSeen">({ kind: "ReleasesSeen", withHeld: true, releases: [] });
+
 export async function offered(bench: Bench, agent: TestAgent): Promise<DispatchOffer> {
   const taken = await bench.ask<"TakeDispatch">(agent.poll());
   if (taken.kind !== "offer") throw new Error(`${agent.host} was answered ${taken.kind}`);

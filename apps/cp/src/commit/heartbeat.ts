@@ -16,7 +16,7 @@ import { takes } from "./takes.ts";
 
 /** Of a host with nothing to catch up with. The lost and offline limits of a policy are many times this. */
 const INTERVAL_SECS = 60;
-/** While its streams are being replayed, so that the gate `replay` opens soon after the last line. */
+/** While the log replays and it is not done with it, so that the gate `replay` opens soon after the last line. */
 const REPLAY_INTERVAL_SECS = 5;
 
 const LOG_ASKS_MAX = 3;
@@ -39,12 +39,14 @@ export function decideHeartbeat(
   if (logHead !== null && verdict === "foreign")
     noteForeign(draft, { host, known: arrived }, logHead);
   const replayFrom = missing(draft, command);
-  const replayed = Object.keys(replayFrom).length === 0;
+  const hasAll = Object.keys(replayFrom).length === 0;
   const ahead = aheadOf(draft, command);
-  if (replayed) hostReplayed(draft, host);
+  if (hasAll) hostReplayed(draft, host);
+  const { replaying, replayed } = draft.memory;
+  const isDone = hasAll && (replaying.size === 0 || replayed.has(host));
   return {
     kind: "heard",
-    intervalSecs: replayed ? INTERVAL_SECS : REPLAY_INTERVAL_SECS,
+    intervalSecs: isDone ? INTERVAL_SECS : REPLAY_INTERVAL_SECS,
     replayFrom,
     ...(ahead === null ? {} : { ahead }),
     logHead: shownHead(draft),

@@ -4,7 +4,7 @@ import { type Bench, openBench } from "../bench.fixture.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { sha256 } from "../log/hash.ts";
 import { check, sayChecked } from "../maintenance/check.ts";
-import { offered, opened, seen, sent } from "../scenes.fixture.ts";
+import { offered, opened, seen, seenAll, sent } from "../scenes.fixture.ts";
 
 const open: Bench[] = [];
 afterEach(async () => {
@@ -75,6 +75,11 @@ test("a database that was set back without saying so falls into the gate replay,
   expect(said()).toBe(1);
   expect(gate()).toEqual([channel]);
   await bench.pass(2);
+  await report();
+  await bench.pass(2);
+  // Before the repository's older releases were taken, "nothing to send" says nothing.
+  expect(gate()).toEqual([channel]);
+  await seenAll(bench);
   await report();
   await bench.pass(2);
   expect(gate()).toEqual([]);

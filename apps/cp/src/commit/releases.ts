@@ -30,6 +30,7 @@ export function decideReleasesSeen(draft: Draft, command: ReleasesSeen): () => R
     else refused.push(problem);
   }
   const { fleet } = draft.memory;
+  if (command.withHeld) draft.memory.heldTaken = true;
   const before = new Set(taken.filter((rolloutId) => fleet.rollout(rolloutId) !== null));
   return () => ({
     kind: "seen",

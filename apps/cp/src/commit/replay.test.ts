@@ -39,6 +39,7 @@ async function lost() {
   const look = () =>
     recovered.ask<"ReleasesSeen">({
       kind: "ReleasesSeen",
+      withHeld: true,
       releases: [
         { release: older, current: false },
         { release: newer, current: true },

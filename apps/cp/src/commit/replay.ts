@@ -10,12 +10,16 @@ export function beginReplay(draft: Draft): void {
     memory.replaying.set(channel, now);
     draft.observe({ kind: "ReplayGateSet", channel, since: now });
   }
+  memory.heldTaken = false;
   memory.fleet.apply({ kind: "ReplayBegan", channels: fresh, since: now });
 }
 
-/** Heard, with nothing more to send than the log has. */
+/**
+ * Heard, with nothing more to send than the log has. Before the repository's older releases were taken that says nothing: the streams
+ * of a release that this log lost would be taken for those of an unknown one.
+ */
 export function hostReplayed({ memory }: Draft, host: HostName): void {
-  if (memory.replaying.size === 0 || memory.replayed.has(host)) return;
+  if (memory.replaying.size === 0 || !memory.heldTaken || memory.replayed.has(host)) return;
   memory.replayed.add(host);
   memory.fleet.apply({ kind: "HostReplayed", host });
 }

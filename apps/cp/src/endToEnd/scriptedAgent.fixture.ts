@@ -20,6 +20,7 @@ import {
   encodeLine,
   type FetchPort,
   HEADER,
+  type LogHead,
   sha256,
 } from "@nixwave/protocol";
 import { bootId, journal, probeName } from "@nixwave/testkit";
@@ -75,7 +76,8 @@ export class ScriptedAgent {
     }));
   }
 
-  async heartbeat(): Promise<AnswerOf<"postHeartbeat">> {
+  /** `logHead`: the highest that it says it was shown. */
+  async heartbeat(logHead: LogHead | null = null): Promise<AnswerOf<"postHeartbeat">> {
     const streams: { [id: RolloutId]: { attempt: Attempt; lastSeq: Seq | 0 } } = {};
     for (const [id, { seq }] of this.#ends) streams[id] = { attempt: FIRST_ATTEMPT, lastSeq: seq };
     return this.#sure(
@@ -87,7 +89,7 @@ export class ScriptedAgent {
           uptimeSecs: 1,
           wallClock: now(),
           streams,
-          logHead: null,
+          logHead,
           diskFreeBytes: null,
           leaving: null,
         },

@@ -89,16 +89,14 @@ export async function startControlPlane(
     config.releasesDir,
     (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
   );
-  const watch = new ReleaseWatch(
-    {
-      ...world,
-      source: releaseSource(releaseDirectory(config.releasesDir)),
-      fingerprint: () => fingerprintOf(config.releasesDir),
-      submit: writer.submit,
-      known: () => writer.fleet().channels(),
-    },
-    config,
-  );
+  const watch = new ReleaseWatch({
+    ...world,
+    source: releaseSource(releaseDirectory(config.releasesDir)),
+    fingerprint: () => fingerprintOf(config.releasesDir),
+    submit: writer.submit,
+    known: () => writer.fleet().channels(),
+    isReplaying: writer.isReplaying,
+  });
   const inFlight = new InFlight();
   let stopping: Promise<void> | null = null;
   const server = serverOf({

@@ -1,5 +1,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isOffset, type Offset } from "@nixwave/effects";
+import { sha256 } from "@nixwave/protocol";
 import { channelName, hostName, START } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { fleetOf, openPlane, type TestPlane } from "../endToEnd/plane.fixture.ts";
@@ -19,6 +21,10 @@ const look = async (secs = 1): Promise<void> => {
   test.time.pass(secs);
   await test.plane.watch.look();
 };
+function offsetOf(value: number): Offset {
+  if (!isOffset(value)) throw new Error(`${value} is not an offset`);
+  return value;
+}
 const file = (name: string): string => join(test.folder.releases, "stable", name);
 
 it("opens what the directory names, once, however often it looks", async () => {
@@ -70,6 +76,22 @@ it("set back to an older release, the channel goes on with what it runs, and age
   expect(newest()?.rolloutId).toBe(second.rolloutId);
   expect(await current()).toContain(second.ref);
   expect(test.logged.at(-1)?.message).toContain(older.rolloutId);
+});
+
+it("while the log replays, a release that it never saw is taken too, as superseded", async () => {
+  // Published, and followed by another before the next look: what a control plane that was set back to an old backup finds.
+  const missed = putRelease(test.folder.releases, fleetOf("missed", [["web-1"]]), {
+    createdAt: test.time.now,
+    note: "missed",
+  });
+  const release = await test.release(fleetOf("new", [["web-1"]]), "new");
+  const states = () =>
+    [missed, release].map((one) => test.plane.writer.fleet().rollout(one.rolloutId)?.kind);
+  expect(states()).toEqual([undefined, "Active"]);
+  const agent = new ScriptedAgent(test.plane.url, { host: hostName("web-1"), running: null });
+  await agent.heartbeat({ offset: offsetOf(1_000_000), hash: sha256("a log of another time") });
+  await look();
+  expect(states()).toEqual(["Superseded", "Active"]);
 });
 
 it("serves only bytes that have the hash they are named by, with an ETag", async () => {

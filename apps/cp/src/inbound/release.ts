@@ -10,6 +10,11 @@ export interface ReleasePorts {
   readonly submit: Submit;
   /** Channels that have a release already: one whose folder goes away has become unreadable, not unknown. */
   readonly known: () => readonly Channel[];
+  /**
+   * The log was lost or set back: the agents' replay names rollouts whose releases it may never have seen, or no longer knows. What
+   * the repository still holds of them is taken too, once for each replay.
+   */
+  readonly isReplaying: () => boolean;
   readonly clock: Clock;
   readonly timer: Timer;
   readonly log: Logger;
@@ -23,10 +28,10 @@ const LOOK_AGAIN_SECS = 30;
 /** Watches the repository of releases: reads it when it changed, and submits what verifies and what does not. */
 export class ReleaseWatch {
   readonly #ports: ReleasePorts;
-  readonly #recover: boolean;
   readonly #submitted = new Map<Channel, ChannelRef>();
   readonly #unreadable = new Map<Channel, string>();
   #seen: string | null = null;
+  #heldTaken = false;
   #lookAgainAt = 0;
   #problem: string | null = "The releases were not read yet: wait a moment.";
   #looking: Promise<void> | null = null;
@@ -34,10 +39,8 @@ export class ReleaseWatch {
   #cancel: () => void = () => {};
   #stopped = false;
 
-  /** `recover`: the first look also takes every older release that the repository still holds. */
-  constructor(ports: ReleasePorts, { recover }: { readonly recover: boolean }) {
+  constructor(ports: ReleasePorts) {
     this.#ports = ports;
-    this.#recover = recover;
   }
 
   /** Why no release was verified yet, as a sentence with what to do; null from the first verified look on. */
@@ -90,8 +93,11 @@ export class ReleaseWatch {
       this.#complain(`The release directory can't be read (${String(cause)}): mend it.`);
       return;
     }
-    if (print === this.#seen && now < this.#lookAgainAt) return;
-    const clean = await this.#read();
+    if (!this.#ports.isReplaying()) this.#heldTaken = false;
+    const takeHeld = this.#ports.isReplaying() && !this.#heldTaken;
+    if (print === this.#seen && now < this.#lookAgainAt && !takeHeld) return;
+    const clean = await this.#read(takeHeld);
+    if (takeHeld) this.#heldTaken = clean === "clean";
     // A commit that failed is tried again at the next look.
     this.#seen = clean === "not-stored" ? null : print;
     this.#lookAgainAt =
@@ -105,7 +111,7 @@ export class ReleaseWatch {
     this.#ports.log.log("warn", sentence, {});
   }
 
-  async #read(): Promise<"clean" | "unreadable" | "not-stored"> {
+  async #read(takeHeld: boolean): Promise<"clean" | "unreadable" | "not-stored"> {
     const { source, submit, log } = this.#ports;
     const channels = await source.channels();
     if (!channels.ok) {
@@ -115,12 +121,17 @@ export class ReleaseWatch {
     const seen: SeenRelease[] = [];
     let result: "clean" | "unreadable" = "clean";
     for (const channel of new Set([...channels.value, ...this.#ports.known()])) {
-      const release = await this.#readChannel(channel);
+      const release = await this.#readChannel(channel, takeHeld);
       if (release === null) result = "unreadable";
       else seen.push(...release);
     }
-    if (seen.length > 0) {
-      const answer = await submit<"ReleasesSeen">({ kind: "ReleasesSeen", releases: seen });
+    const withHeld = takeHeld && result === "clean";
+    if (seen.length > 0 || withHeld) {
+      const answer = await submit<"ReleasesSeen">({
+        kind: "ReleasesSeen",
+        releases: seen,
+        withHeld,
+      });
       if (answer.kind === "not-now") return "not-stored";
       for (const { sentence } of answer.refused) log.log("warn", sentence, {});
       for (const { release, current } of seen) {
@@ -132,7 +143,7 @@ export class ReleaseWatch {
   }
 
   /** Null where the channel can't be used; then that was submitted. Empty where nothing changed. */
-  async #readChannel(channel: Channel): Promise<readonly SeenRelease[] | null> {
+  async #readChannel(channel: Channel, takeHeld: boolean): Promise<readonly SeenRelease[] | null> {
     const { source, submit, log } = this.#ports;
     const current = await source.current(channel);
     if (!current.ok) {
@@ -145,15 +156,10 @@ export class ReleaseWatch {
     }
     this.#unreadable.delete(channel);
     const { ref } = current.value.value;
-    if (this.#submitted.get(channel) === ref) return [];
-    const older =
-      this.#recover && !this.#submitted.has(channel) ? await source.held(channel) : null;
-    const held = older !== null && older.ok ? older.value : [];
-    return [
-      ...held
-        .filter(({ value }) => value.ref !== ref)
-        .map((release) => ({ release, current: false })),
-      { release: current.value, current: true },
-    ];
+    const older = takeHeld ? await source.held(channel) : null;
+    const held = older?.ok === true ? older.value.filter(({ value }) => value.ref !== ref) : [];
+    const seen: SeenRelease[] = held.map((release) => ({ release, current: false }));
+    if (this.#submitted.get(channel) !== ref) seen.push({ release: current.value, current: true });
+    return seen;
   }
 }

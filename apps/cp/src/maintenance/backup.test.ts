@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
-import { offered, opened, sent } from "../scenes.fixture.ts";
+import { offered, opened, seenAll, sent } from "../scenes.fixture.ts";
 import { databasePath } from "../store/database.ts";
 import { backup, restore } from "./backup.ts";
 import { check, isClean } from "./check.ts";
@@ -53,6 +53,7 @@ test("an old backup is restored: nothing is dispatched before all were heard, th
   restored.time.now = bench.time.now;
   expect((await restored.ask<"TakeDispatch">(two.poll())).kind).toBe("none");
   expect(restored.writer.fleet().dispatch(first.rolloutId, one.host)?.state).toBe("cancelled");
+  await seenAll(restored);
   await replay(restored, agents);
   expect(restored.writer.fleet().record(first.rolloutId, one.host)).toEqual(before);
   await restored.pass(200);
@@ -87,6 +88,7 @@ test("a recovery opens what the repository holds, the older ones as superseded, 
   recovered.time.now = bench.time.now;
   await recovered.ask<"ReleasesSeen">({
     kind: "ReleasesSeen",
+    withHeld: true,
     releases: [
       { release: older, current: false },
       { release: newer, current: true },
@@ -98,6 +100,7 @@ test("a recovery opens what the repository holds, the older ones as superseded, 
   expect(fleet.record(older.value.rolloutId, one.host)?.kind).toBe("Converged");
   expect((await recovered.ask<"TakeDispatch">(one.poll())).kind).toBe("none");
   await recovered.reopen();
+  await seenAll(recovered);
   await replay(recovered, [one]);
   expect((await recovered.ask<"TakeDispatch">(one.poll())).kind).toBe("none");
   await replay(recovered, [two]);

@@ -108,6 +108,7 @@ class Walk {
         });
         await bench.ask<"ReleasesSeen">({
           kind: "ReleasesSeen",
+          withHeld: true,
           releases: [{ release, current: true }],
         });
         return;

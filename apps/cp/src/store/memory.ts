@@ -48,6 +48,8 @@ export interface Memory extends FoldView {
   /** Channels whose gate `replay` is in force, and the hosts that were heard and have nothing more to send. */
   readonly replaying: Map<Channel, Instant>;
   readonly replayed: Set<HostName>;
+  /** Since the replay began, every release that the repository holds was taken: its streams can be told from unknown ones. */
+  heldTaken: boolean;
   /** Heard since it was last stored. */
   readonly unstored: Set<HostName>;
   /** An observation that can't wait for the next writing of what was heard. */
@@ -76,6 +78,7 @@ export function emptyMemory(readyAt: Instant, head: LogHeadPosition): Memory {
     gatesTouched: new Set(),
     replaying: new Map(),
     replayed: new Set(),
+    heldTaken: false,
     unstored: new Set(),
     mustStore: false,
     storedAt: readyAt,
@@ -187,6 +190,7 @@ export function carryOver(from: Memory, to: Memory): void {
   }
   to.storedAt = from.storedAt;
   to.gatesAt = from.gatesAt;
+  to.heldTaken = from.heldTaken;
   for (const host of from.replayed) {
     to.replayed.add(host);
     to.fleet.apply({ kind: "HostReplayed", host });
