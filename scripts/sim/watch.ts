@@ -31,10 +31,14 @@ import {
   wronglyFailed,
 } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
+import { brokenChain } from "./chains.ts";
 import type { Db } from "./databases.ts";
 import { type Machine, OLD } from "./machine.ts";
 import { shuffledPlan } from "./shuffled.ts";
 import type { World } from "./world.ts";
+
+/** No request is waited for longer. */
+const ANSWERS_WITHIN_MS = 45_000;
 
 /** "host rollout journal" → how far it was consumed, as it is on the disk. */
 function storedStreams(db: Db): Map<string, number> {
@@ -76,6 +80,7 @@ export class Watch {
   /** Per machine: a clone writes the same journal on its own. */
   readonly #journals = new Map<SimHost, JournalMarks>();
   #replaced = false;
+  #replacedAtMs = Number.NEGATIVE_INFINITY;
   commits = 0;
 
   constructor(world: World) {
@@ -85,6 +90,7 @@ export class Watch {
   /** Another database is in place: what was acknowledged to agents is theirs to replay. */
   databaseReplaced(): void {
     this.#replaced = true;
+    this.#replacedAtMs = this.#world.time.nowMs;
     this.#mirrors = new Map();
     this.#streams = new Map();
     this.#cursors = new Map();
@@ -96,16 +102,27 @@ export class Watch {
     this.#mirrors = new Map();
     this.#streams = storedStreams(this.#world.cp.db);
     this.#quarantined = storedQuarantines(this.#world.cp.db);
-    for (const [stream, seq] of this.#acked)
-      if ((this.#streams.get(stream) ?? 0) < seq)
+    for (const [stream, seq] of this.#acked) {
+      const stored = this.#streams.get(stream);
+      // Only the journal that a host writes now has a row: whoever forgot has begun anew.
+      if (stored === undefined ? !this.#hasOther(stream) : stored < seq)
         this.#hold("I6", `${stream}: ${seq} was acknowledged and is gone`);
+    }
     for (const channel of fleet.channels())
       for (const { rolloutId, cursor } of fleet.rolloutsOf(channel))
         this.#cursors.set(rolloutId, cursor);
   }
 
+  /** "host rollout journal": the stream is there under another journal. */
+  #hasOther(stream: string): boolean {
+    const of = stream.slice(0, stream.lastIndexOf(" ") + 1);
+    return [...this.#streams.keys()].some((key) => key.startsWith(of));
+  }
+
   /** An agent has learned what is taken. */
   acked(host: HostName, { headers }: HttpRequest, { body }: HttpAnswer): void {
+    // What the database before this one has answered may still be on its way.
+    if (this.#world.time.nowMs < this.#replacedAtMs + ANSWERS_WITHIN_MS) return;
     const answer = eventsAnswer.parse(JSON.parse(new TextDecoder().decode(body)));
     for (const [rolloutId, { ackedThrough }] of Object.entries(answer.streams)) {
       const key = `${host} ${rolloutId} ${headers[HEADER.journal]}`;
@@ -303,6 +320,7 @@ export class Watch {
     const { now } = cp;
     const checked = check(cp.db);
     if (!isClean(checked)) this.#hold("I5", sayChecked(checked).slice(0, 3).join("; "));
+    this.#hold("I6", brokenChain(cp.db));
     const loaded = await sqliteStore(cp.db, { crash: { point: () => undefined } }).load();
     const plans = shuffledPlan(loaded, now);
     if (plans !== null) this.#hold("I13", plans);
