@@ -83,6 +83,7 @@ export {
 } from "./trust/attack.ts";
 export * from "./trust/audit.ts";
 export { type TrustClient, type TrustOptions, trustClient } from "./trust/client.ts";
+export { openRepository } from "./trust/draft.ts";
 export { type FetchFile, fetchFromDirectory, fetchFromUrl } from "./trust/fetchFile.ts";
 export {
   decodeFleetHosts,
@@ -91,6 +92,7 @@ export {
   type FleetHosts,
 } from "./trust/fleetHosts.ts";
 export { type InitOptions, initRepository, type RoleSpec } from "./trust/initRepository.ts";
+export * from "./trust/keyChanges.ts";
 export {
   generateKey,
   parseKeyText,

@@ -5,11 +5,11 @@ import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { isAttack } from "./attack.ts";
 import { canonical } from "./canonical.ts";
+import { openRepository } from "./draft.ts";
 import { fetchFromDirectory } from "./fetchFile.ts";
 import { decodeFleetHosts } from "./fleetHosts.ts";
 import { clientOf, Forger } from "./forger.fixture.ts";
 import { decodeMetadata, METADATA_BYTES_MAX, TOP_ROLES } from "./metadata.ts";
-import { openRepository } from "./repository.ts";
 import { scratchFolder } from "./scratch.fixture.ts";
 
 const forger = Forger.honest();

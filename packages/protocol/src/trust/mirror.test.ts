@@ -142,6 +142,24 @@ test("a mirror is byte for byte, keeps every root, and is verified like the sour
   expect(await agent.judge()).toBe("ok");
 });
 
+test("a mirror serves no older root that did not lead to the trusted one", async () => {
+  const { forger, into } = start();
+  const old = forger.keys.root;
+  forger.keys.root = [forgeKey()];
+  forger.versions.root = 2;
+  forger.writeRoot(old);
+  const root = forger.read("metadata/2.root.json");
+  const other = Forger.honest();
+  open.push(() => other.remove());
+  forger.put("metadata/1.root.json", other.read("metadata/1.root.json"));
+  const fetch = fetchFromDirectory(forger.directory);
+  const cp = trustClient({ directory: folder(), root, fetch, channels: "all" });
+  const trusted = await cp.refresh(NOW);
+  if (!trusted.ok) throw new Error(trusted.error.reason);
+  const refused = await mirror(trusted.value, fetch, into);
+  expect(refused).toMatchObject({ error: { code: "threshold-not-met" } });
+});
+
 test("a mirror takes nothing that was not signed, and stays as it was", async () => {
   const { forger, into } = start();
   const fetch = fetchFromDirectory(forger.directory);

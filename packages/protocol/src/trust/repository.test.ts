@@ -10,22 +10,19 @@ import { content, host } from "../release.fixture.ts";
 import { writeRelease } from "../releaseFiles.ts";
 import { audit } from "./audit.ts";
 import { trustClient } from "./client.ts";
+import { openRepository } from "./draft.ts";
 import { fetchFromDirectory } from "./fetchFile.ts";
 import { encodeFleetHosts } from "./fleetHosts.ts";
 import { initRepository } from "./initRepository.ts";
+import { addKey, removeKey, rotateKey, setThreshold } from "./keyChanges.ts";
 import { generateKey } from "./keyFile.ts";
 import { keyIdOf } from "./publicKey.ts";
 import {
   addChannel,
-  addKey,
   addRelease,
   HELD_RELEASES_MAX,
-  openRepository,
   refreshRepository,
-  removeKey,
-  rotateKey,
   setFleetFiles,
-  setThreshold,
   signRepository,
 } from "./repository.ts";
 import type { Found } from "./repositoryState.ts";
@@ -292,6 +289,19 @@ describe("keys", () => {
     expect(await currentBy(client(), directory)).toBe(first.release.ref);
     expect((await must(signRepository(hands([next])))).waiting).toEqual([]);
     expect(readdirSync(join(directory, "metadata"))).toContain("2.root.json");
+  });
+
+  test("a new root by its new keys alone waits for the old ones", async () => {
+    const { directory, hands, owner, client } = await start();
+    const next = person("next");
+    const change = { role: "root", keyId: owner.keyId, key: next.publicKey };
+    const half = await must(rotateKey(hands([next]), change));
+    expect(half.live.size).toBe(0);
+    expect(half.waiting).toMatchObject([
+      { role: "root", signedBy: [], missing: [expect.stringContaining("ops-1")] },
+    ]);
+    expect((await must(signRepository(hands([owner])))).live.get("root")).toBe(2);
+    expect(await currentBy(client(), directory)).toBe("missing");
   });
 
   test.each([
