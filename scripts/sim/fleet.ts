@@ -11,7 +11,7 @@ function waveOf(index: number, hosts: number): number {
   return index < Math.max(2, hosts / 10) ? 2 : 3;
 }
 
-export function fleetScenario(hosts: number): Scenario {
+function fleetScenario(hosts: number): Scenario {
   return {
     seed: 1,
     calmAtMs: 0,
@@ -55,7 +55,9 @@ export async function runFleet(hosts: number, say: (line: string) => void): Prom
   };
   let cursor = 0;
   const elapsed = (): number => (world.time.nowMs - START) / 1000;
-  while (rollout()?.kind !== "Completed" && elapsed() * 1000 < WITHIN_MS) {
+  const isGoing = (): boolean =>
+    world.violation === null && rollout()?.kind !== "Completed" && elapsed() * 1000 < WITHIN_MS;
+  while (isGoing()) {
     await world.run(world.time.nowMs - START + STEP_MS, () => false);
     const at = rollout()?.cursor ?? 0;
     if (at === cursor) continue;

@@ -1,3 +1,4 @@
+import { runFleet } from "./fleet.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { runSeeds } from "./pool.ts";
 import { randomScenario } from "./randomScenario.ts";
@@ -42,6 +43,10 @@ async function one(seed: number, explain: boolean): Promise<number> {
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2).filter((word) => word !== "--"));
+  if (options.fleet !== null) {
+    await runFleet(options.fleet, (line) => console.log(line));
+    return 0;
+  }
   if (options.seed !== null) return await one(options.seed, options.explain);
   return await many(options);
 }

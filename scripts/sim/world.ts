@@ -165,7 +165,9 @@ export class World {
         pollWaitSecs: this.scenario.pollWaitSecs,
         disk: from === null ? this.#newJournal(plan.name) : from.disk.copy(),
         serve: async (request, gone) =>
-          this.watch.answered(name, request, await this.cp.handle(request, gone)),
+          this.#isWatched
+            ? this.watch.answered(name, request, await this.cp.handle(request, gone))
+            : await this.cp.handle(request, gone),
         onCrash: ({ point, downMs, isCut }) => {
           this.crashed(who, point);
           if (isCut) this.reboot(host, downMs, false);
@@ -176,7 +178,9 @@ export class World {
           const to = labels.find(([label]) => label === "to")?.[1] ?? "";
           this.watch.moved(host, machine, to);
         },
-        onAcked: (request, answer) => this.watch.acked(name, request, answer),
+        onAcked: (request, answer) => {
+          if (this.#isWatched) this.watch.acked(name, request, answer);
+        },
         onBug: (message) => this.fail("no-bug", `${who}: ${message}`),
         say,
       },
