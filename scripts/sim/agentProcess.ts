@@ -5,7 +5,7 @@ import {
   type HttpAnswer,
   type HttpRequest,
   httpControlPlane,
-  Journal,
+  type Journal,
   JournalUnwritable,
   type RunResult,
   startAgent,

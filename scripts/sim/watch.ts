@@ -206,8 +206,10 @@ export class Watch {
     if (before !== null) this.#hold("I12", backwards(before, record));
     const host = this.#world.hosts.get(record.host);
     const own = host?.journal?.record(record.rolloutId) ?? null;
-    // Two machines that write one journal have two histories, until one of them learns of it.
-    const isCloned = this.#world.clones.some(({ name }) => name === record.host);
+    // Two machines that wrote one journal have two histories, until one of them learns of it; at rest they are compared.
+    const isCloned = this.#world.scenario.faults.some(
+      (fault) => fault.kind === "cloned" && fault.host === record.host,
+    );
     if (isCloned) return;
     if (own !== null && own.journalId === record.journalId && own.lastSeq === record.lastSeq)
       // Whether a newer rollout has superseded it stands in that one's stream, which may still be on its way.
