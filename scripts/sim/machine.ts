@@ -112,7 +112,9 @@ export class Machine {
   }
 
   get isNeverHealthy(): boolean {
-    return this.#parts.behaviourOf(this.system.running).healthyAfterSecs === null;
+    const { healthyAfterSecs, declaresProbes } = this.#parts.behaviourOf(this.system.running);
+    // A closure that declares no probes shows no health, however well it runs.
+    return healthyAfterSecs === null || !declaresProbes;
   }
 
   probeFile(path: string): string | null {
@@ -256,7 +258,7 @@ export class Machine {
 
 /** Half of all closures declare a probe that only observes, and always fails: this machine runs no processes. */
 const isWatched = (hash: ClosureHash): boolean =>
-  [...hash.slice(33)].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 2 === 0;
+  Buffer.from(hash.slice(33)).reduce((sum, byte) => sum + byte, 0) % 2 === 0;
 
 const APP = { kind: "http", name: "http-app", url: "http://app/health", intervalSecs: 10 };
 const WATCHED = { kind: "exec", name: "watched", mode: "observe", argv: ["/watched"] };

@@ -179,7 +179,16 @@ export class Watch {
       case "MarksChanged":
       case "FreezeInserted":
         return true;
-      default:
+      case "TransitionRecorded":
+      case "GateMoved":
+      case "ReleaseVerified":
+      case "ChannelUnverified":
+      case "FreezeRemoved":
+      case "HostHeard":
+      case "HostRevoked":
+      case "ReplayBegan":
+      case "HostReplayed":
+      case "ReplayEnded":
         return false;
     }
   }
