@@ -1,0 +1,24 @@
+import { readFileSync } from "node:fs";
+import { registerHooks, stripTypeScriptTypes } from "node:module";
+import { pathToFileURL } from "node:url";
+import { bugNamed, patched, pathOf } from "./bugs.ts";
+
+// Loaded into a child of the hunt (node --import) and nowhere else: while NIXWAVE_PLANT names a bug, one source file is
+// another one in that process. Nothing of it is in packages/ or apps/, so nothing of it can ship.
+
+const name = process.env["NIXWAVE_PLANT"];
+if (name !== undefined && name !== "") plant(name);
+
+function plant(bugName: string): void {
+  const bug = bugNamed(bugName);
+  const path = pathOf(bug);
+  const target = pathToFileURL(path).href;
+  const source = stripTypeScriptTypes(patched(bug, readFileSync(path, "utf8")));
+  registerHooks({
+    load: (url, context, nextLoad) =>
+      // tsx may hang a query on a URL; the file is the same.
+      url.split("?")[0] === target
+        ? { format: "module", source, shortCircuit: true }
+        : nextLoad(url, context),
+  });
+}
