@@ -193,7 +193,7 @@ export class SimControlPlane {
       fingerprint: async () => repository.fingerprint(),
       submit: writer.submit,
       known: () => writer.fleet().channels(),
-      isReplaying: writer.isReplaying,
+      wantsHeld: () => writer.wantsHeld(),
       clock,
       timer: {
         at: (_, call) => timer.after(LOOK_EVERY_MS, call),

@@ -20,8 +20,8 @@ export interface Writer {
   readonly readySince: Instant;
   /** True while commits fail; /readyz says so. */
   storeFailed(): boolean;
-  /** True while the gate `replay` is closed on a channel: what this log lost is still coming in. */
-  isReplaying(): boolean;
+  /** True while the log replays and the repository's older releases were not taken for it yet. */
+  wantsHeld(): boolean;
   /** Refuses new work, decides and commits what waits, then resolves. Does not close the store. */
   stop(): Promise<void>;
 }
@@ -78,7 +78,7 @@ export async function createWriter(ports: WriterPorts): Promise<Writer> {
       return last === null ? null : { offset: last, hash };
     },
     storeFailed: () => served.storeFailed,
-    isReplaying: () => served.memory.replaying.size > 0,
+    wantsHeld: () => served.memory.replaying.size > 0 && !served.memory.heldTaken,
     async stop() {
       stopping = true;
       cancelTick();

@@ -95,7 +95,7 @@ export async function startControlPlane(
     fingerprint: () => fingerprintOf(config.releasesDir),
     submit: writer.submit,
     known: () => writer.fleet().channels(),
-    isReplaying: writer.isReplaying,
+    wantsHeld: () => writer.wantsHeld(),
   });
   const inFlight = new InFlight();
   let stopping: Promise<void> | null = null;

@@ -14,7 +14,7 @@ export interface ReleasePorts {
    * The log was lost or set back: the agents' replay names rollouts whose releases it may never have seen, or no longer knows. What
    * the repository still holds of them is taken too, once for each replay.
    */
-  readonly isReplaying: () => boolean;
+  readonly wantsHeld: () => boolean;
   readonly clock: Clock;
   readonly timer: Timer;
   readonly log: Logger;
@@ -31,7 +31,6 @@ export class ReleaseWatch {
   readonly #submitted = new Map<Channel, ChannelRef>();
   readonly #unreadable = new Map<Channel, string>();
   #seen: string | null = null;
-  #heldTaken = false;
   #lookAgainAt = 0;
   #problem: string | null = "The releases were not read yet: wait a moment.";
   #looking: Promise<void> | null = null;
@@ -93,11 +92,12 @@ export class ReleaseWatch {
       this.#complain(`The release directory can't be read (${String(cause)}): mend it.`);
       return;
     }
-    if (!this.#ports.isReplaying()) this.#heldTaken = false;
-    const takeHeld = this.#ports.isReplaying() && !this.#heldTaken;
-    if (print === this.#seen && now < this.#lookAgainAt && !takeHeld) return;
+    const takeHeld = this.#ports.wantsHeld();
+    // A repository that could not be read whole has its own next look; one that could is read again at once.
+    const isNews =
+      print !== this.#seen || (takeHeld && this.#lookAgainAt === Number.POSITIVE_INFINITY);
+    if (!isNews && now < this.#lookAgainAt) return;
     const clean = await this.#read(takeHeld);
-    if (takeHeld) this.#heldTaken = clean === "clean";
     // A commit that failed is tried again at the next look.
     this.#seen = clean === "not-stored" ? null : print;
     this.#lookAgainAt =
