@@ -8,7 +8,7 @@ import { sentence } from "../problem.ts";
 const SSH_KEY_MAX = 1024;
 
 /** `fleet/hosts.json`: who is who. Signed by the top-level targets role; no channel's key can change it. */
-export const fleetHostsSchema = z.object({
+const fleetHostsSchema = z.object({
   schemaVersion: z.literal(1, { error: "expected 1: another version takes another nixwave" }),
   hosts: z.record(
     hostName,

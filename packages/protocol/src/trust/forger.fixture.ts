@@ -30,7 +30,7 @@ export function forgeKey(): ForgedKey {
   return { id: hash(utf8.encode(text)), json, key: privateKey };
 }
 
-export const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+const hash = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const ROLES = ["root", "targets", "snapshot", "timestamp", "stable", "edge"] as const;
 export type Role = (typeof ROLES)[number];
 type Kind = "root" | "targets" | "snapshot" | "timestamp";
@@ -244,7 +244,7 @@ export class Forger {
   }
 }
 
-export const metaOf = (bytes: Uint8Array, version: number) => ({
+const metaOf = (bytes: Uint8Array, version: number) => ({
   version,
   length: bytes.length,
   hashes: { sha256: hash(bytes) },

@@ -234,7 +234,7 @@ export function wrongTopTargets(
 }
 
 /** What a channel's role may say: its own releases. */
-export function wrongChannelTargets(channel: string, targets: Targets): string | null {
+function wrongChannelTargets(channel: string, targets: Targets): string | null {
   if (targets.delegations !== undefined) return `channel ${channel} may not delegate`;
   const foreign = Object.keys(targets.targets).find((path) => !isChannelTarget(path, channel));
   return foreign === undefined

@@ -16,8 +16,7 @@ export function hashedTargetPath(target: string, sha256: string): string {
   return `targets/${target.slice(0, slash)}${sha256}.${target.slice(slash)}`;
 }
 
-export const FLEET_FILES = ["hosts.json", "enrolment.json", "revocations.json"] as const;
-export type FleetFile = (typeof FLEET_FILES)[number];
+export type FleetFile = "hosts.json" | "enrolment.json" | "revocations.json";
 export const fleetTarget = (file: FleetFile): string => `${FLEET}/${file}`;
 
 /** A release head or current.json: what a channel's role signs. */

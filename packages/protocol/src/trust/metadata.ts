@@ -31,8 +31,8 @@ export const METADATA_BYTES_MAX = {
 const KEYS_MAX = 128;
 const SIGNATURES_MAX = 128;
 const CHANNELS_MAX = 256;
-/** Heads that a channel's role may list, and what a file of it lists besides. */
-export const TARGETS_MAX = 512;
+/** Above HELD_RELEASES_MAX, for the repositories of later versions. */
+const TARGETS_MAX = 512;
 const VALID_DAYS_MAX = 36_500;
 
 const few = <T>(max: number, of: Record<string, T>) => Object.keys(of).length <= max;
@@ -122,7 +122,7 @@ export type MetaFile = z.output<typeof metaFile>;
 export type RoleKeys = Pick<z.output<typeof role>, "keyids" | "threshold">;
 
 const signature = z.looseObject({ keyid: keyId, sig: z.string().max(2048) });
-export type Signature = z.output<typeof signature>;
+type Signature = z.output<typeof signature>;
 
 /** A metadata file: what is signed, and the signatures. */
 export interface Metadata<T> {

@@ -56,7 +56,7 @@ export async function namesIn(folder: string): Promise<readonly string[]> {
 export const removeFile = (path: string): Promise<void> => rm(path, { force: true });
 
 /** Whether the same bytes are there already. */
-export async function holds(path: string, bytes: Uint8Array): Promise<boolean> {
+async function holds(path: string, bytes: Uint8Array): Promise<boolean> {
   const there = await readIfThere(path);
   return there !== null && Buffer.compare(there, bytes) === 0;
 }

@@ -16,10 +16,13 @@ import { encodeFleetHosts } from "./fleetHosts.ts";
 import { initRepository } from "./initRepository.ts";
 import { addKey, removeKey, rotateKey, setThreshold } from "./keyChanges.ts";
 import { generateKey } from "./keyFile.ts";
+import { metadataBytes } from "./layout.ts";
+import { decodeMetadata } from "./metadata.ts";
 import { keyIdOf } from "./publicKey.ts";
 import {
   addChannel,
   addRelease,
+  dropPending,
   HELD_RELEASES_MAX,
   refreshRepository,
   setFleetFiles,
@@ -193,6 +196,33 @@ test("a release that nobody wanted to sign is not signed along with the next one
   if (!trusted.ok) throw new Error(trusted.error.reason);
   const held = new TrustedReleases(trusted.value, fetchFromDirectory(directory)).heldRefs(stable);
   expect(held).toEqual({ ok: true, value: [wanted.release.ref] });
+});
+
+test("nobody signs what others made by doing something else", async () => {
+  const { directory, hands, owner } = await start();
+  const [ann, bob] = [person("ann"), person("bob")];
+  for (const { publicKey: key } of [ann, bob])
+    await must(addKey(hands([owner]), { role: "stable", key }));
+  await must(setThreshold(hands([owner, ann]), { role: "stable", threshold: 2 }));
+  await must(addRelease(hands([ann]), stable, release(stable, 1).files));
+  // The owner's key could complete it: neither cron nor a release of another channel may.
+  await must(refreshRepository(hands([owner])));
+  await must(addRelease(hands([owner]), edge, release(edge, 1).files));
+  await must(signRepository(hands([owner]), ["edge"]));
+  const opened = await must(openRepository(directory));
+  expect(opened.waiting).toMatchObject([
+    { role: "stable", signedBy: [expect.stringContaining("ann")] },
+  ]);
+  expect(await refreshRepository(hands([owner]), ["stable"])).toMatchObject({
+    error: { reason: expect.stringContaining("waits for signatures") },
+  });
+  // Nor a change of keys on top of another's.
+  const eve = person("eve");
+  await must(addKey(hands([eve]), { role: "root", key: eve.publicKey }));
+  const onTop = await setThreshold(hands([owner]), { role: "timestamp", threshold: 1 });
+  expect(onTop).toMatchObject({ error: { reason: expect.stringContaining("or drop it") } });
+  expect((await must(dropPending(hands([owner]), ["root", "stable"]))).waiting).toEqual([]);
+  expect((await setThreshold(hands([owner]), { role: "timestamp", threshold: 1 })).ok).toBe(true);
 });
 
 test("online keys of two people: snapshot first, then the timestamp over it", async () => {
@@ -523,15 +553,42 @@ test("what was written but not cleared away before a crash waits no more", async
   expect((await must(openRepository(directory))).waiting).toEqual([]);
 });
 
-test("a channel keeps so many releases signed, the newest", async () => {
-  const { directory, hands, owner } = await start();
-  const opened = await must(openRepository(directory));
-  expect(opened.live.channels.size).toBe(2);
-  expect(HELD_RELEASES_MAX).toBeLessThan(400);
-  for (let at = 1; at <= 3; at += 1)
-    await must(addRelease(hands([owner]), edge, release(edge, at).files));
+test("a channel keeps its releases signed, the newest of them, for recovery", async () => {
+  const { directory, hands, owner, client } = await start();
+  const made = [1, 2, 3].map((at) => release(edge, at));
+  for (const { files } of made) await must(addRelease(hands([owner]), edge, files));
+  const trusted = await client().refresh(NOW);
+  if (!trusted.ok) throw new Error(trusted.error.reason);
+  const releases = new TrustedReleases(trusted.value, fetchFromDirectory(directory));
+  const held = await releases.held(edge, NOW);
+  const refs = made.map((each) => each.release.ref);
+  expect(held.ok && held.value.map(({ value }) => value.ref)).toEqual(refs);
+  const current = await releases.current(edge, NOW);
+  expect(current.ok && current.value.value.ref).toBe(refs[2]);
+});
+
+test("of very many releases of a channel the oldest are no longer signed", async () => {
+  const { directory, hands, owner, client } = await start();
+  // The role as it is after years: a file with as many heads as are kept, signed by its owner.
+  const path = join(directory, "metadata/1.edge.json");
+  const file = decodeMetadata("targets", readFileSync(path));
+  if (!file.ok) throw new Error(file.error);
+  const heads = Array.from(
+    { length: HELD_RELEASES_MAX },
+    (_, at) => `edge/${at.toString(16).padStart(40, "0")}.json`,
+  );
+  const entry = { length: 1, hashes: { sha256: "0".repeat(64) } };
+  const targets = Object.fromEntries(heads.map((head) => [head, entry]));
+  const unsigned = { signed: { ...file.value.signed, targets }, signatures: [] };
+  writeFileSync(path, metadataBytes(unsigned));
+  const next = release(edge, 1);
+  await must(addRelease(hands([owner]), edge, next.files));
   const { live } = await must(openRepository(directory));
-  expect(Object.keys(live.channels.get(edge)?.signed.targets ?? {})).toHaveLength(4);
+  const kept = Object.keys(live.channels.get(edge)?.signed.targets ?? {});
+  expect(kept).toHaveLength(HELD_RELEASES_MAX + 1);
+  expect(kept).not.toContain(heads[0]);
+  expect(kept).toContain(heads[1]);
+  expect(await currentBy(client(), directory, edge)).toBe(next.release.ref);
 });
 
 test("a signer that fails leaves everything as it was", async () => {

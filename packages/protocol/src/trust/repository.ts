@@ -27,15 +27,38 @@ import {
 import { isChannelRole, SPEC_VERSION, type Targets } from "./metadata.ts";
 import { inFolder, placeIfOther, readIfThere } from "./place.ts";
 import { keyIdOf } from "./publicKey.ts";
-import type { Found } from "./repositoryState.ts";
+import { type Found, pendingFiles } from "./repositoryState.ts";
 import { nextOf, type Outcome } from "./settle.ts";
 import { delegationsOf, type Hands } from "./signing.ts";
 
 /** How many releases of a channel stay signed: enough for recovery and for agents that come back, few enough to be quick. */
 export const HELD_RELEASES_MAX = 200;
 
-/** Adds the signatures of those present to whatever waits; what is complete with them goes live. */
-export const signRepository = (hands: Hands): Found<Outcome> => change(hands, async () => edited);
+/**
+ * Adds the signatures of those present to what waits, of these roles or of all; what is complete with them goes live. Nothing else
+ * signs what others have made.
+ */
+export const signRepository = (
+  hands: Hands,
+  roles: readonly string[] | "all" = "all",
+): Found<Outcome> =>
+  change(hands, async ({ pending, touched }) => {
+    for (const role of roles === "all" ? pendingFiles(pending).keys() : roles) touched.add(role);
+    return edited;
+  });
+
+/** Takes back what waits for signatures, of these roles. */
+export const dropPending = (hands: Hands, roles: readonly string[]): Found<Outcome> =>
+  change(hands, async (draft) => {
+    for (const role of roles) {
+      if (role === "root") draft.pending.root = null;
+      else if (role === "targets") draft.pending.targets = null;
+      else if (isChannel(role) && draft.pending.channels.has(role)) {
+        draft.pending.channels.delete(role);
+      } else return refused(`nothing of ${role} waits`);
+    }
+    return edited;
+  });
 
 /** Signs snapshot and timestamp anew, and those of `roles` too: from cron, before they expire. */
 export const refreshRepository = (hands: Hands, roles: readonly string[] = []): Found<Outcome> =>
@@ -43,16 +66,26 @@ export const refreshRepository = (hands: Hands, roles: readonly string[] = []): 
     hands,
     async (draft) => {
       for (const role of roles) {
-        if (role === "root") editRoot(hands, draft, () => edited);
-        else if (role === "targets") editTargets(hands, draft, () => edited);
-        else if (isChannel(role) && draft.live.channels.has(role)) {
-          await editChannel(hands, draft, role, async () => edited);
-        } else if (role !== "snapshot" && role !== "timestamp") return unknownRole(draft, role);
+        const done = await renewRole(hands, draft, role);
+        if (!done.ok) return done;
       }
       return edited;
     },
     true,
   );
+
+async function renewRole(hands: Hands, draft: Draft, role: string): Promise<Edited> {
+  if (role === "snapshot" || role === "timestamp") return edited;
+  if (role === "root") return editRoot(hands, draft, () => edited);
+  if (role === "targets") return editTargets(hands, draft, () => edited);
+  if (!isChannel(role)) return unknownRole(draft, role);
+  if (!draft.pending.channels.has(role)) {
+    return await editChannel(hands, draft, role, async () => edited);
+  }
+  return refused(
+    `a release of ${role} waits for signatures, and renews the role when it is complete`,
+  );
+}
 
 /** Delegates to a new channel. Its first file is signed by its own keys: it waits where they are not present. */
 export const addChannel = (
@@ -81,6 +114,7 @@ export const addChannel = (
       targets: {},
     };
     draft.pending.channels.set(channel, nextOf(empty, 1, hands.now));
+    draft.touched.add(channel);
     return edited;
   });
 

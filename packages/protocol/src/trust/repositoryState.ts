@@ -31,7 +31,7 @@ export interface Pending {
   channels: Map<Channel, Metadata<Targets>>;
 }
 
-export const nothingPending = (): Pending => ({
+const nothingPending = (): Pending => ({
   root: null,
   targets: null,
   snapshot: null,

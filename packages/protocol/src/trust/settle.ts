@@ -59,11 +59,15 @@ export function nextOf<T extends Root | Targets | Snapshot | Timestamp>(
  */
 export async function settle(
   hands: Hands,
-  { live, pending }: { live: Live; pending: Pending },
+  { live, pending, touched }: { live: Live; pending: Pending; touched: ReadonlySet<string> },
   renew = false,
 ): Found<Outcome> {
-  fillIn(live, pending, hands.now);
-  const signed = await signPending(hands, live, pending);
+  const filled = fillIn(live, pending, hands.now);
+  const signed = await signPending(hands, {
+    live,
+    pending,
+    roles: new Set([...touched, ...filled]),
+  });
   if (!signed.ok) return signed;
   const chosen = choose(live, pending);
   const sealed = await seal(hands, { live, pending, chosen, renew });
@@ -78,14 +82,16 @@ export async function settle(
   return ok({ live: published, waiting: waitingOf(next, pending) });
 }
 
-/** Roles whose live file would no longer count under changed keys get a new version to be signed. */
-function fillIn(live: Live, pending: Pending, now: Instant): void {
+/** Roles whose live file would no longer count under changed keys get a new version to be signed; says which. */
+function fillIn(live: Live, pending: Pending, now: Instant): readonly string[] {
+  const filled: string[] = [];
   const root = (pending.root ?? live.root).signed;
   if (
     pending.targets === null &&
     !isComplete(live.targets, authorityOf("targets", root, live.targets.signed))
   ) {
     pending.targets = nextOf(live.targets.signed, live.targets.signed.version + 1, now);
+    filled.push("targets");
   }
   const targets = (pending.targets ?? live.targets).signed;
   for (const channel of delegationsOf(targets).keys()) {
@@ -93,7 +99,9 @@ function fillIn(live: Live, pending: Pending, now: Instant): void {
     if (file === undefined || pending.channels.has(channel)) continue;
     if (isComplete(file, authorityOf(channel, root, targets))) continue;
     pending.channels.set(channel, nextOf(file.signed, file.signed.version + 1, now));
+    filled.push(channel);
   }
+  return filled;
 }
 
 type Chosen = Pick<Live, "root" | "targets" | "channels">;

@@ -35,7 +35,7 @@ export interface Waiting {
   readonly missing: readonly string[];
 }
 
-export type Keys = Readonly<Record<string, TufKey>>;
+type Keys = Readonly<Record<string, TufKey>>;
 export interface Authority extends RoleKeys {
   readonly keys: Keys;
 }
@@ -61,7 +61,7 @@ export const isCompleteRoot = (next: Metadata<Root>, live: Metadata<Root>): bool
   [live.signed, next.signed].every(({ keys, roles }) => isComplete(next, { ...roles.root, keys }));
 
 /** Whose signatures a file can use: under the keys as they are, and as they will be. */
-export function authoritiesOf(role: string, live: Live, pending: Pending): readonly Authority[] {
+function authoritiesOf(role: string, live: Live, pending: Pending): readonly Authority[] {
   const now = authorityOf(role, live.root.signed, live.targets.signed);
   const root = (pending.root ?? live.root).signed;
   const soon = authorityOf(role, root, (pending.targets ?? live.targets).signed);
@@ -93,10 +93,15 @@ export async function withSignatures<T>(
   return ok({ ...file, signatures });
 }
 
-/** Signs every pending file but snapshot and timestamp, which are made over what is chosen. */
-export async function signPending(hands: Hands, live: Live, pending: Pending): Found<null> {
+/** Signs what waits of these roles. Not snapshot and timestamp, which are made over what is chosen. */
+export async function signPending(
+  { signers }: Hands,
+  { live, pending, roles }: { live: Live; pending: Pending; roles: ReadonlySet<string> },
+): Found<null> {
   const sign = async <T>(role: string, file: Metadata<T>): Found<Metadata<T>> =>
-    await withSignatures(hands.signers, file, authoritiesOf(role, live, pending));
+    roles.has(role)
+      ? await withSignatures(signers, file, authoritiesOf(role, live, pending))
+      : ok(file);
   if (pending.root !== null) {
     const root = await sign("root", pending.root);
     if (!root.ok) return root;

@@ -91,6 +91,24 @@ export class TrustedReleases {
     return inTime(release.value, file, now);
   }
 
+  /** The release that the channel's current.json names. */
+  async current(channel: Channel, now: Instant): Read<Verified<Release>> {
+    const ref = await this.currentRef(channel);
+    return ref.ok ? await this.release({ channel, ref: ref.value }, now) : ref;
+  }
+
+  /** Every release that the channel's role still signs and that verifies, the oldest first: for recovery. */
+  async held(channel: Channel, now: Instant): Read<readonly Verified<Release>[]> {
+    const refs = this.heldRefs(channel);
+    if (!refs.ok) return refs;
+    const releases: Verified<Release>[] = [];
+    for (const ref of refs.value) {
+      const release = await this.release({ channel, ref }, now);
+      if (release.ok) releases.push(release.value);
+    }
+    return ok(releases.sort((a, b) => a.value.createdAt - b.value.createdAt));
+  }
+
   /** One host's part of a release: what an agent acts on. */
   async releaseForHost(
     named: Named & { host: HostName },

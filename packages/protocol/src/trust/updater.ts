@@ -9,7 +9,7 @@ const ROOT_ROTATIONS_MAX = 1024;
 const BASE = "http://repository.invalid/";
 
 /**
- * tuf-js over the gate. Imported when first needed: it takes above 100 ms to load, and most of what `nixwave` is called for
+ * tuf-js over the gate. Imported when first needed: it takes 25 to 120 ms to load, and most of what `nixwave` is called for
  * verifies nothing.
  */
 export async function makeUpdater(directory: string, gate: Gate, now: Instant): Promise<Updater> {
