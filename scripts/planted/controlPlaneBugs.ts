@@ -122,4 +122,13 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     ground: seed(1),
     tells: ["I13"],
   },
+  {
+    name: "channel-edge-opens-early",
+    what: "A channel goes on while the one before it is still rolling its current release out.",
+    file: `${EFFECTS}/plan/gates.ts`,
+    find: '  return kind === "Completed" ? null : kind;\n',
+    replace: '  return kind === "Completed" || kind === "Active" ? null : kind;\n',
+    ground: seed(6),
+    tells: ["I7/I8"],
+  },
 ];

@@ -1,4 +1,5 @@
 import {
+  type Channel,
   type Fleet,
   type HostMarks,
   type HostName,
@@ -123,8 +124,21 @@ export function badlyOpen(
     const wave = fleet.release(rollout.rolloutId)?.hosts.find((one) => one.host === host)?.wave;
     if (wave === undefined || wave > rollout.cursor)
       return `${what} and wave ${wave ?? "none"} is beyond the cursor ${rollout.cursor}`;
+    const gating = gatingChannel(fleet, rollout);
+    if (gating !== null) return `${what} and ${gating} has not completed its current release`;
   }
   return null;
+}
+
+/** A channel that goes before this one and is not done with its current release, or null. */
+function gatingChannel(fleet: Fleet, { rolloutId, channel }: Rollout): Channel | null {
+  const edges = fleet.release(rolloutId)?.channelEdges ?? [];
+  const holding = edges.find(({ gates, gated }) => {
+    const current = fleet.currentRelease(gates);
+    if (gated !== channel || current === null) return false;
+    return fleet.rollout(current.rolloutId)?.kind !== "Completed";
+  });
+  return holding?.gates ?? null;
 }
 
 const isFrozen = (fleet: Fleet, { channel }: Rollout, host: HostName, now: Instant): boolean =>
