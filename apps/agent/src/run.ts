@@ -53,7 +53,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     disk: systemDisk,
     crash: systemCrash(env["NIXWAVE_CRASH_AT"]),
   };
-  const journal = await openJournal(config.stateDir, logs, stopping);
+  const journal = await openJournal(options, logs);
   if (journal === null) return;
   logs.write({
     kind: "EmitLog",
@@ -112,9 +112,8 @@ const aborted = (signal: AbortSignal): Promise<void> =>
 
 /** Waits for space where there is none: an agent that gave up would need a person, and one that goes on needs none. */
 async function openJournal(
-  stateDir: string,
+  { config: { stateDir }, env, stopping }: RunOptions,
   logs: Logs,
-  stopping: AbortSignal,
 ): Promise<Journal | null> {
   const line = (message: string, level: "error" | "warn" | "info") =>
     logs.write({ kind: "EmitLog", level, target: "agent", message, fields: [] });
@@ -128,6 +127,7 @@ async function openJournal(
         stateDir,
         newJournalId: () => newJournalId(systemRandom),
         wallMs: () => systemClock.wallMs(),
+        syncCopyDir: env["NIXWAVE_SYNC_COPY"],
       });
       outage.over();
       if (journal.setAside !== null)

@@ -16,6 +16,7 @@ const world = (): WorldPorts => ({
   random: realRandom,
   log: createLogger(),
   crash: crashFrom(process.env["NIXWAVE_CRASH_AT"], killSelf),
+  syncCopyDir: process.env["NIXWAVE_SYNC_COPY"],
   version: VERSION,
 });
 

@@ -14,6 +14,7 @@ import { factsOf, type Hold, type HostFacts, type Loaded, type MetaKey } from ".
 import { isDiskRefusal, openJournalFile, unwritable } from "./openFile.ts";
 import { type OutboxLine, OutboxTable } from "./outboxTable.ts";
 import { type OpaqueRecord, RecordTable } from "./recordTable.ts";
+import { type Committed, syncCopies } from "./syncCopy.ts";
 
 /** What commit handlers may do, inside the one transaction of an input. */
 export interface Tx {
@@ -35,6 +36,8 @@ export interface JournalOptions {
   readonly stateDir: string;
   readonly newJournalId: () => JournalId;
   readonly wallMs: () => number;
+  /** Where a test wants to have what each sync has put on the disk (syncCopy.ts). */
+  readonly syncCopyDir?: string | undefined;
 }
 
 /** History for `journal show`; the CP has all of it. */
@@ -55,6 +58,7 @@ export class Journal {
   #sync: "FULL" | "NORMAL" = "FULL";
   /** As of the last commit: each source asks for them before each request, and they change a few times an hour. */
   #facts: HostFacts | null = null;
+  #committed: Committed | null = null;
 
   private constructor(db: Database, path: string, setAside: string | null) {
     this.#db = db;
@@ -68,6 +72,7 @@ export class Journal {
   static open(options: JournalOptions): Journal {
     const { db, path, setAside } = openJournalFile(options.stateDir, options.wallMs);
     const journal = new Journal(db, path, setAside);
+    journal.#committed = syncCopies(options.syncCopyDir, path);
     journal.#ensureId(options.newJournalId);
     return journal;
   }
@@ -148,6 +153,7 @@ export class Journal {
     } finally {
       this.#facts = null;
     }
+    this.#committed?.(sync);
   }
 
   /** The drainer's FULL write before each POST: it carries every earlier commit to the disk. */

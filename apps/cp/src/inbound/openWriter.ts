@@ -5,6 +5,7 @@ import { createMetrics } from "../perform/metrics.ts";
 import type { Notices } from "../ports.ts";
 import type { Connection } from "../store/database.ts";
 import { sqliteStore } from "../store/sqlite.ts";
+import { withSyncCopies } from "../store/syncCopy.ts";
 import type { ParkedPolls } from "./parkedPolls.ts";
 import type { WorldPorts } from "./world.ts";
 
@@ -27,7 +28,7 @@ function inputCounter(registry: Registry): Counter<"kind"> {
 /** The writer over an open database, with its metrics in the registry and its notices at the parked polls. */
 export async function openWriter(db: Connection, around: Around): Promise<Writer> {
   const { polls, registry, world } = around;
-  const { clock, crash, log, version } = world;
+  const { clock, crash, log, version, syncCopyDir } = world;
   let opened: Writer | null = null;
   const fleet = (): FleetState => {
     invariant(opened !== null, "metrics are scraped once the writer is there");
@@ -52,7 +53,7 @@ export async function openWriter(db: Connection, around: Around): Promise<Writer
       soon: (call) => world.timer.soon(call),
     },
     ticks: () => performance.now(),
-    store: sqliteStore(db, { crash }),
+    store: withSyncCopies(sqliteStore(db, { crash }), syncCopyDir),
     metrics,
     logger: log,
     notices,

@@ -7,5 +7,7 @@ export interface WorldPorts {
   readonly random: Random;
   readonly log: Logger;
   readonly crash: Crash;
+  /** Where a test wants to have what each commit has put on the disk (store/syncCopy.ts). */
+  readonly syncCopyDir?: string | undefined;
   readonly version: string;
 }
