@@ -48,7 +48,7 @@ export interface Bounds {
   readonly secondsMax: number;
 }
 
-export interface Found {
+interface Found {
   readonly ground: Ground;
   readonly invariant: string;
   readonly detail: string;

@@ -4,7 +4,7 @@ import { type Hunted, isCaught } from "./hunt.ts";
 const DETAIL_MAX = 140;
 const NAME_WIDTH = 28;
 
-export const groundText = (ground: Ground): string => {
+const groundText = (ground: Ground): string => {
   switch (ground.kind) {
     case "seed":
       return `seed ${ground.seed}`;
