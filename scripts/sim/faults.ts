@@ -1,6 +1,6 @@
 import type { Command } from "@nixwave/cp";
 import { type HostName, instant, type RolloutId } from "@nixwave/effects";
-import { channelName, hostName, START } from "@nixwave/testkit";
+import { channelName, hostName } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
 import type { Fault, OperatorAction } from "./scenario.ts";
 import type { World } from "./world.ts";
@@ -184,7 +184,7 @@ function hostOf(world: World, name: string): SimHost {
 }
 
 /** What people do, right or wrong; a refusal is an answer like any other. */
-export function operate(
+function operate(
   world: World,
   action: OperatorAction,
   on: { readonly channel: string; readonly host: string; readonly forMs: number | null },
@@ -276,8 +276,15 @@ async function submit(world: World, command: Command): Promise<void> {
       return void (await writer.submit<"Cancel">(command));
     case "Advance":
       return void (await writer.submit<"Advance">(command));
-    default:
+    case "AgentEvents":
+    case "Heartbeat":
+    case "TakeDispatch":
+    case "ReleasesSeen":
+    case "ReleaseUnreadable":
+    case "HostRevocation":
+    case "Unfreeze":
+    case "LiftQuarantine":
+    case "Tick":
+      return;
   }
 }
-
-export const sinceStart = (nowMs: number): number => nowMs - START;

@@ -2,7 +2,6 @@ import {
   type Explanation,
   explainHost,
   type Fleet,
-  type HostName,
   type Instant,
   waveHolds,
 } from "@nixwave/effects";
@@ -105,7 +104,15 @@ function gateUnanswered(
       return null;
     case "host-busy":
       return `${said}: ${JSON.stringify(block)}`;
-    default:
+    case "rollout-halted":
+    case "replay":
+    case "release-unverified":
+    case "paused":
+    case "frozen":
+    case "channel-conflict":
+    case "duplicate-host":
+    case "quarantine":
+    case "refused":
       return clears === null ? `${said}, and nothing clears it: ${JSON.stringify(block)}` : null;
   }
 }
@@ -124,6 +131,3 @@ function waveUnanswered(
     return `${said}: wave ${held.wave} is held by nothing: ${JSON.stringify(held)}`;
   return null;
 }
-
-export const stillUp = (world: World): readonly HostName[] =>
-  [...world.hosts.values()].filter(({ isGone }) => !isGone).map(({ name }) => name);

@@ -10,7 +10,7 @@ export interface Tally {
   crashes: number;
 }
 
-export interface FailedWorld {
+interface FailedWorld {
   readonly seed: number;
   readonly invariant: string;
   readonly detail: string;

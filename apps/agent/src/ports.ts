@@ -77,7 +77,7 @@ export interface Http {
   request(request: HttpRequest): Promise<HttpAnswer>;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The whole process group is killed then (hazard 60). */

@@ -27,7 +27,7 @@ export const TAG = {
 } as const;
 
 /** Our largest certificate, with a host name of 253 characters, is below 1.5 KiB; a given CA may be a little larger. */
-export const DER_BYTES_MAX = 16 * 1024;
+const DER_BYTES_MAX = 16 * 1024;
 /** A certificate has about ten extensions, a server's has a few names. */
 const ITEMS_MAX = 128;
 

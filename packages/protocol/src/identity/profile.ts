@@ -35,7 +35,7 @@ const ALGORITHM = {
   p256: Buffer.from("300a06082a8648ce3d040302", "hex"),
 } as const satisfies Record<PublicKey["kind"], Uint8Array>;
 
-export const algorithmOf = ({ kind }: PublicKey): Uint8Array => ALGORITHM[kind];
+const algorithmOf = ({ kind }: PublicKey): Uint8Array => ALGORITHM[kind];
 
 /** A signed structure, taken apart but not yet checked. */
 export interface SignedDer {

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
-import { fromBase64Url, sameBytes, toBase64Url, toHex } from "./base64.ts";
+import { sameBytes, toBase64Url, toHex } from "./base64.ts";
 import { expects, Malformed } from "./malformed.ts";
 
 /**
@@ -78,9 +78,6 @@ export function jwkOf({ kind, bytes }: PublicKey): Readonly<Record<string, strin
   const x = toBase64Url(bytes.subarray(1, 33));
   return { crv: "P-256", kty: "EC", x, y: toBase64Url(bytes.subarray(33)) };
 }
-
-/** Reads the `x` of an Ed25519 JSON Web Key. */
-export const keyOfJwkX = (x: string): PublicKey => ed25519Key(fromBase64Url(x, "x"));
 
 /** RFC 7638: the SHA-256 of the key's JSON Web Key, base64url. */
 export const thumbprint = (key: PublicKey): string =>

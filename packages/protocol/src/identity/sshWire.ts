@@ -2,7 +2,7 @@ import { shortestUnsigned } from "./der.ts";
 import { expects } from "./malformed.ts";
 
 /** Larger than any key or signature of the two kinds, with a comment. */
-export const SSH_BYTES_MAX = 4 * 1024;
+const SSH_BYTES_MAX = 4 * 1024;
 
 /** Reads the encoding of RFC 4251 from front to back; `ends` says that nothing may follow. */
 export class SshReader {

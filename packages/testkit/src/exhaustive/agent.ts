@@ -181,7 +181,7 @@ export const dueOf = (host: Host, scene: Scene): Due | null => {
   return record === null ? null : due(record, { startedAt: host.startedAt }, host.now);
 };
 
-export function seenOf({ machine }: Host, record: HostRollout): Seen {
+function seenOf({ machine }: Host, record: HostRollout): Seen {
   const { unit } = machine;
   const own = unit !== null && isOwn(unit, record) ? unit : null;
   const strayRuns = unit?.end.kind === "running" && unit.purpose === "switch" && own === null;

@@ -39,7 +39,7 @@ const ENDED =
   "only the channel's newest rollout is planned, and a superseded one has no open dispatch";
 
 /** Cells that no small world reaches, each with its reason. One that is reached after all is stale, and a failure too. */
-export const UNREACHED: Reasons = {
+const UNREACHED: Reasons = {
   "Active × RolloutOpened": REOPENED,
   "Completed × RolloutOpened": REOPENED,
   "Failed × RolloutOpened": REOPENED,

@@ -39,7 +39,7 @@ export interface Machine {
 }
 
 /** An event on its way, and the author's record right after it: what the mirror has to equal (I4). */
-export interface Outgoing {
+interface Outgoing {
   readonly envelope: Envelope;
   readonly after: HostRollout;
 }

@@ -11,7 +11,7 @@ export function foundText(found: Found): string {
   return failure === null ? line : `${line}\n${failureText(failure)}`;
 }
 
-export function failureText({ what, path }: NonNullable<Found["failure"]>): string {
+function failureText({ what, path }: NonNullable<Found["failure"]>): string {
   const steps = path.map((step, at) => `  ${String(at + 1).padStart(3)}. ${step}`);
   return [`  ${what}`, ...(steps.length === 0 ? ["  at the very start"] : steps)].join("\n");
 }

@@ -25,7 +25,7 @@ const LEASE_SECS = 120;
 /** Dispatches of one attempt: the first, and those after it. Constant over re-delivery, and in the host's record. */
 const DISPATCHED: Instant = secs(NOW, -900_000);
 
-export interface Sight {
+interface Sight {
   readonly host: HostName;
   readonly journalId: JournalId | null;
   readonly heardAt: Instant | null;

@@ -83,7 +83,7 @@ export const setting = (name: string, over: Partial<Setting> = {}): Setting => (
 
 export const CHANNEL: Channel = channelName("stable");
 export const OLD: ClosureHash = closure("old");
-export const BUDGET = "all";
+const BUDGET = "all";
 
 export const hostsOf = ({ waves }: Setting): readonly HostName[] =>
   waves.flat().map(hostName).toSorted();
