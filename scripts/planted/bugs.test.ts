@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { parseSource } from "../source.ts";
+import { parseSource, read, repositoryFiles } from "../source.ts";
 import { BUGS, patched, pathOf } from "./bugs.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
@@ -31,4 +31,10 @@ test.each(["a", "bb"])(
 test("each scenario is the ground of a bug", () => {
   const named = GROUNDS.flatMap((ground) => (ground.kind === "scenario" ? [ground.name] : []));
   expect(Object.keys(SCENARIOS).toSorted()).toEqual([...new Set(named)].toSorted());
+});
+
+test("nothing that ships knows of it", () => {
+  const shipped = repositoryFiles().filter((path) => /^(apps|packages)\//.test(path));
+  expect(shipped.length).toBeGreaterThan(0);
+  expect(shipped.filter((path) => /NIXWAVE_PLANT|scripts\/planted/.test(read(path)))).toEqual([]);
 });
