@@ -12,7 +12,7 @@ export interface JournalDisk {
   died(): void;
   /** From here on the disk remembers what was synced, for a power cut that comes with a commit. */
   armCut(): void;
-  /** The power goes: what is left is what was synced before the last commit, and a random beginning of what was written since. */
+  /** The power goes: what is left is what was synced, and a random beginning of what was written since. */
   cut(random: SeededRandom): void;
   forget(): void;
   copy(): JournalDisk;
@@ -70,7 +70,6 @@ export function fileJournal(root: string, from: string | null = null): JournalDi
   mkdirSync(dir, { recursive: true });
   if (from !== null) copyPair(from, dir);
   let journal: Journal | null = null;
-  let before: FilePair | null = null;
   let synced: FilePair | null = null;
   const next = (): string => {
     lives += 1;
@@ -82,7 +81,6 @@ export function fileJournal(root: string, from: string | null = null): JournalDi
     journal?.close();
     journal = null;
     dir = to;
-    before = null;
     synced = null;
   };
   return {
@@ -90,7 +88,6 @@ export function fileJournal(root: string, from: string | null = null): JournalDi
       const opened = Journal.open({ stateDir: dir, newJournalId, wallMs: () => 0 });
       const commit = opened.commit.bind(opened);
       opened.commit = (sync, write) => {
-        before = synced;
         commit(sync, write);
         if (synced !== null && sync === "full") synced = readPair(dir, FILE);
       };
@@ -104,12 +101,11 @@ export function fileJournal(root: string, from: string | null = null): JournalDi
     },
     armCut: () => {
       synced = readPair(dir, FILE);
-      before = synced;
     },
     cut: (random) => {
       const to = next();
       const now = readPair(dir, FILE);
-      writeCut(to, FILE, { synced: before ?? now, now, random });
+      writeCut(to, FILE, { synced: synced ?? now, now, random });
       leave(to);
     },
     forget: () => leave(next()),
