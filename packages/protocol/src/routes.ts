@@ -4,7 +4,11 @@ import { OPERATOR_ROUTES } from "./operatorRoutes.ts";
 import { PUBLIC_ROUTES } from "./publicRoutes.ts";
 
 /** The one table of routes: server, client and OpenAPI document are made from it, and a path is spelled nowhere else. */
-export const ROUTES = { ...AGENT_ROUTES, ...OPERATOR_ROUTES, ...PUBLIC_ROUTES } as const;
+export const ROUTES: typeof AGENT_ROUTES & typeof OPERATOR_ROUTES & typeof PUBLIC_ROUTES = {
+  ...AGENT_ROUTES,
+  ...OPERATOR_ROUTES,
+  ...PUBLIC_ROUTES,
+};
 
 export type Routes = typeof ROUTES;
 export type RouteName = keyof Routes;
