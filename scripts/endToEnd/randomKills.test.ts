@@ -15,7 +15,9 @@ const KILLS = 5;
 /** Kills fall within what a run takes at the least, switches included. */
 const WINDOW_MS = 14_000;
 const RUN_MS = 240_000;
-const firstSeed = Number(process.env["NIXWAVE_KILL_SEED"] ?? Date.now() % 1_000_000);
+// In CI the plans are always the same; the instants at which the processes stand where they stand are random enough.
+const anySeed = process.env["CI"] === undefined ? Date.now() % 1_000_000 : 1;
+const firstSeed = Number(process.env["NIXWAVE_KILL_SEED"] ?? anySeed);
 
 let undisturbed: FleetEnd;
 
