@@ -29,7 +29,7 @@ import {
   PROBE_INTERVAL_SECS,
 } from "./declaration.ts";
 import { fetchPort } from "./httpPort.ts";
-import { runScript, type StartedProcess, startProcess } from "./process.ts";
+import { type Ended, runScript, type StartedProcess, startProcess } from "./process.ts";
 import { type Service, startService } from "./service.ts";
 import { endUnits } from "./unit.ts";
 
@@ -53,6 +53,8 @@ export interface FleetOptions {
   readonly rules?: DemoRules;
   /** How long a switch takes. */
   readonly switchSecs?: number;
+  /** How long an agent's question for a dispatch may wait for its answer. */
+  readonly pollWaitSecs?: number;
   /** Added to the environment of every process, by its name: crash points, for instance. */
   readonly envOf?: (name: string) => Readonly<Record<string, string>>;
   readonly stop?: AbortSignal;
@@ -165,7 +167,7 @@ export class DemoFleet {
         closures: join(this.folder, "closures"),
       },
       heartbeatSecs: 2,
-      pollWaitSecs: 30,
+      pollWaitSecs: this.options.pollWaitSecs ?? 30,
     };
     writeFileSync(config, `${JSON.stringify(settings, null, 2)}\n`);
     return this.begin(host, BIN.agent, ["run", "--config", config]);
@@ -193,6 +195,11 @@ export class DemoFleet {
 
   wasStarted(name: string): boolean {
     return this.processes.has(name);
+  }
+
+  /** How the process ended that was started last under this name; waits for it. */
+  async endOf(name: string): Promise<Ended | null> {
+    return (await this.processes.get(name)?.ended) ?? null;
   }
 
   /** Sends one signal to one process and waits for its end; `SIGKILL` is the crash of the random-kill tests. */

@@ -1,121 +1,62 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import type { DemoHost } from "../demo/declaration.ts";
-import { CP, DemoFleet } from "../demo/fleet.ts";
-import { ROOT } from "../source.ts";
-import { endOf } from "./ends.ts";
-import { judge } from "./judge.ts";
-import { goodBadFixed, QUICK_RULES } from "./story.ts";
-import { supervise } from "./supervisor.ts";
+import { AGENT_CRASH_POINTS } from "@nixwave/agent";
+import { CP_CRASH_POINTS } from "@nixwave/cp";
+import { beforeAll, describe, expect, test } from "vitest";
+import {
+  agentFindings,
+  controlPlaneFindings,
+  type Finding,
+  faultsOf,
+} from "../crashMatrix/matrix.ts";
+import type { Fault } from "../crashMatrix/places.ts";
+import { type Undisturbed, undisturbed } from "../crashMatrix/run.ts";
+import { table } from "../crashMatrix/table.ts";
 
-// kill -9 at each named crash point of the real processes. Every agent of the first fleet dies once at a point of its own; the
-// control plane of the second dies at each of its points in turn. Both go through good, bad and fixed releases.
+// The crash matrix (pnpm crash-matrix): the real processes end at each point that the code names, by kill -9 and by a power cut.
+// Every agent of a fleet dies once at a point of its own; the control plane of another dies at each of its points in turn.
+// NIXWAVE_CRASH_SEED=<seed> repeats which pass of a point it was, and what each cut left.
 
 const RUN_MS = 400_000;
+const seed = Number(process.env["NIXWAVE_CRASH_SEED"] ?? Date.now() % 1_000_000);
+const { signal: stop } = new AbortController();
 
-/** The list as the code has it: a point that is added there is tried here. */
-function crashPoints(file: string): readonly string[] {
-  const [, list = ""] =
-    /CRASH_POINTS = \[([^\]]*)\]/.exec(readFileSync(join(ROOT, file), "utf8")) ?? [];
-  return [...list.matchAll(/"([^"]+)"/g)].map(([, name = ""]) => name);
-}
+let plain: Undisturbed;
+beforeAll(async () => {
+  plain = await undisturbed(stop);
+}, RUN_MS);
 
-const AGENT_POINTS = crashPoints("apps/agent/src/crashPoint.ts");
-const CP_POINTS = crashPoints("apps/cp/src/crashPoint.ts");
-
-describe.concurrent("kill -9 at each named crash point", { timeout: RUN_MS }, () => {
-  test(`agents: ${AGENT_POINTS.length} points, a host for each`, async () => {
-    const hosts: readonly DemoHost[] = AGENT_POINTS.map((point) => ({
-      name: hostOf(point),
-      wave: 1,
-      tags: [],
-    }));
-    const armed = new Map(AGENT_POINTS.map((point) => [hostOf(point), point]));
-    const died = new Set<string>();
-    await through(hosts, {
-      envOf: (name) => (armed.has(name) ? { NIXWAVE_CRASH_AT: armed.get(name) ?? "" } : {}),
-      onDeath: (name) => {
-        const point = armed.get(name);
-        if (point !== undefined) died.add(point);
-        armed.delete(name);
-      },
+test("without a death good converges, bad is taken back by its host, the fix converges", () => {
+  expect(plain.rollouts).toEqual({
+    "app-1": "Superseded",
+    "app-2": "Superseded",
+    "app-3": "Completed",
+  });
+  for (const side of ["mirror", "journal"])
+    expect(plain.host).toMatchObject({
+      [`${side} of HOST app-1`]: "Converged target HOST-app-1 on HOST-app-1",
+      [`${side} of HOST app-2`]: "Reverted target HOST-app-2 on HOST-app-1",
+      [`${side} of HOST app-3`]: "Converged target HOST-app-3 on HOST-app-3",
     });
-    expect(
-      AGENT_POINTS.filter((point) => !died.has(point)),
-      "points that no agent came to",
-    ).toEqual([]);
-  });
-
-  test(`control plane: ${CP_POINTS.length} points, one after the other`, async () => {
-    const left = [...CP_POINTS];
-    let armed = false;
-    await through(
-      [1, 2, 3].map((number) => ({ name: `web-${number}`, wave: 1, tags: [] })),
-      {
-        envOf: (name) =>
-          name === CP && armed && left[0] !== undefined ? { NIXWAVE_CRASH_AT: `${left[0]}:2` } : {},
-        onDeath: (name) => {
-          if (name === CP && armed) left.shift();
-          armed = true;
-        },
-        // The first death arms it: a control plane that dies before anyone has met it would prove nothing.
-        before: (fleet) => fleet.kill(CP),
-      },
-    );
-    expect(left, "points that the control plane did not come to").toEqual([]);
-  });
+  expect(plain.host).toMatchObject({ "running of HOST ": "HOST-app-3" });
 });
 
-interface Disturbance {
-  readonly envOf: (name: string) => Readonly<Record<string, string>>;
-  readonly onDeath: (name: string) => void;
-  readonly before?: (fleet: DemoFleet) => Promise<void>;
-}
+const SIDES = [
+  { side: "agents", find: agentFindings, points: AGENT_CRASH_POINTS },
+  { side: "control plane", find: controlPlaneFindings, points: CP_CRASH_POINTS },
+] as const;
 
-/** Good converges everywhere, bad is rolled back by every host (as many may fail as there are), the fix converges. */
-async function through(
-  hosts: readonly DemoHost[],
-  { envOf, onDeath, before }: Disturbance,
-): Promise<void> {
-  const rules = { ...QUICK_RULES, maxFailures: hosts.length - 1 };
-  const fleet = new DemoFleet({ hosts, rules, switchSecs: 0.3, envOf });
-  let supervisor: ReturnType<typeof supervise> | null = null;
-  try {
-    // A process may die before it has said its first word, so it is supervised from its start.
-    supervisor = supervise(fleet, onDeath);
-    await fleet.start();
-    await before?.(fleet);
-    const releases = await goodBadFixed(fleet);
-    const end = await judge(fleet, releases);
-    expect(end).toEqual(endOf(fleet, releases));
-    expect(end.rollouts).toEqual({
-      "app-1": "Superseded",
-      "app-2": "Superseded",
-      "app-3": "Completed",
-    });
-    for (const { name } of hosts) {
-      expect(end.mirror[`${name} app-1`], name).toBe(
-        `Converged target ${name}-app-1 on ${name}-app-1`,
-      );
-      expect(end.mirror[`${name} app-2`], name).toBe(
-        `Reverted target ${name}-app-2 on ${name}-app-1`,
-      );
-      expect(end.mirror[`${name} app-3`], name).toBe(
-        `Converged target ${name}-app-3 on ${name}-app-3`,
-      );
-      expect(end.running[name]).toBe(`${name}-app-3`);
-    }
-  } catch (cause) {
-    throw new Error(
-      `${cause instanceof Error ? cause.message : String(cause)}\n${fleet.lastWords()}`,
-      { cause },
-    );
-  } finally {
-    await supervisor?.stop();
-    await fleet.stop();
-  }
-}
+describe.concurrent.each<Fault>(["kill -9", "power cut"])(
+  "%s at each named crash point",
+  (fault) => {
+    for (const { side, find, points } of SIDES)
+      test(`${side} (seed ${seed})`, { timeout: RUN_MS }, async () => {
+        const findings = await find({ fault, seed, undisturbed: plain, stop });
+        const tried = findings.map(({ place }) => place.point);
+        expect([...new Set(tried)]).toEqual([...points]);
+        expect(findings.flatMap(faultsOf), `seed ${seed}\n${table(findings)}`).toEqual([]);
+        if (fault === "power cut") expect(findings.some(hasLaterBytes), table(findings)).toBe(true);
+      });
+  },
+);
 
-/** A host name from a point's name. */
-const hostOf = (point: string): string => point.toLowerCase();
+/** A matrix in which no cut ever meets unsynced bytes would prove nothing about them. */
+const hasLaterBytes = ({ death }: Finding): boolean => (death?.cut?.written ?? 0) > 0;

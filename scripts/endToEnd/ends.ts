@@ -62,82 +62,11 @@ export function endOf(fleet: DemoFleet, releases: Releases): FleetEnd {
   }
 }
 
-/** `host rollout seq`, of every line that an agent's journal still keeps, and of every agent's line in the log. */
-export interface Streams {
-  readonly kept: readonly string[];
-  readonly logged: ReadonlySet<string>;
-  /** Lines that the log holds more than once. */
-  readonly twice: readonly string[];
-  /** The last number of each stream, as the journal has it and as the log has it. */
-  readonly lastKept: Readonly<Record<string, number>>;
-  readonly lastLogged: Readonly<Record<string, number>>;
-}
-
-interface StoredLine {
-  readonly kind: string;
-  readonly host?: string;
-  readonly rolloutId?: string;
-  readonly journalId?: string;
-  readonly seq?: number;
-}
-
-export function streamsOf(fleet: DemoFleet): Streams {
-  const logged = new Set<string>();
-  const twice: string[] = [];
-  const lastLogged: Record<string, number> = {};
-  const cp = openReadOnly(join(fleet.data, "cp.db"));
-  for (const text of texts(cp, "SELECT lines AS text FROM log_segments ORDER BY first_offset")) {
-    for (const line of text.split("\n").filter((one) => one !== "")) {
-      const place = streamPlace(JSON.parse(line));
-      if (place === null) continue;
-      const key = `${place.stream} ${place.seq}`;
-      if (logged.has(key)) twice.push(key);
-      logged.add(key);
-      lastLogged[place.stream] = Math.max(lastLogged[place.stream] ?? 0, place.seq);
-    }
-  }
-  cp.close();
-  const kept: string[] = [];
-  const lastKept: Record<string, number> = {};
-  for (const { name } of fleet.hosts) {
-    const db = openReadOnly(join(fleet.stateDir(name), "agent.db"));
-    const journalId = texts(
-      db,
-      "SELECT json_extract(value, '$') AS text FROM meta WHERE key = 'journalId'",
-    ).join();
-    for (const row of texts(
-      db,
-      "SELECT rollout_id || ' ' || seq AS text FROM outbox ORDER BY position",
-    ))
-      kept.push(`${name} ${journalId} ${row}`);
-    for (const row of texts(
-      db,
-      "SELECT rollout_id || ' ' || json_extract(record, '$.lastSeq') AS text FROM host_rollouts",
-    )) {
-      const [rollout = "", seq = "0"] = row.split(" ");
-      if (seq !== "0") lastKept[`${name} ${journalId} ${rollout}`] = Number(seq);
-    }
-    db.close();
-  }
-  return { kept, logged, twice, lastKept, lastLogged };
-}
-
-/** An agent's event, or a line that was refused before it could be one: both use up a number of the stream. */
-function streamPlace({ kind, host, journalId, rolloutId, seq }: StoredLine): Place | null {
-  if ((kind !== "AgentEvent" && kind !== "EventRefused") || seq === undefined) return null;
-  return { stream: `${host} ${journalId} ${rolloutId}`, seq };
-}
-
-interface Place {
-  readonly stream: string;
-  readonly seq: number;
-}
-
-function openReadOnly(file: string): Database.Database {
+export function openReadOnly(file: string): Database.Database {
   return new Database(file, { readonly: true, fileMustExist: true });
 }
 
-function texts(db: Database.Database, sql: string, ...values: string[]): readonly string[] {
+export function texts(db: Database.Database, sql: string, ...values: string[]): readonly string[] {
   const rows = db.prepare<string[], { readonly text: string }>(sql).all(...values);
   return rows.map(({ text }) => String(text));
 }
@@ -160,6 +89,19 @@ function recordEnd(body: string): string {
     on === null ? "" : `on ${closureEnd(on)}`,
   ];
   return parts.filter((part) => part !== "").join(" ");
+}
+
+/** What became of one host, with its name taken out: hosts of different fleets can be compared. */
+export function endOfHost(end: FleetEnd, host: string): Readonly<Record<string, string>> {
+  const named = [
+    ...Object.entries(end.mirror).map(([key, text]) => [`mirror of ${key}`, text] as const),
+    ...Object.entries(end.journal).map(([key, text]) => [`journal of ${key}`, text] as const),
+    ...Object.entries(end.running).map(([key, text]) => [`running of ${key} `, text] as const),
+  ];
+  const own = named.filter(([key]) => key.includes(` of ${host} `));
+  return Object.fromEntries(
+    own.map(([key, text]) => [key.replace(host, "HOST"), text.replaceAll(host, "HOST")]),
+  );
 }
 
 /** A closure without its hash, which holds the port of the run's service. */
