@@ -65,8 +65,9 @@ function sayCut(finding: Finding): string {
   const { death } = finding;
   if (death === null) return "not reached";
   const { kept = 0, written = 0 } = death.cut ?? {};
+  const unseen = death.faults.length === 0 ? " unseen" : "";
   const lines = death.lines === 1 ? "1 line lost" : `${death.lines} lines lost`;
-  return `${nth(finding)} ${kept} of ${written}${death.lines > 0 ? `, ${lines} unseen` : ""}`;
+  return `${nth(finding)} ${kept} of ${written}${death.lines > 0 ? `, ${lines}${unseen}` : ""}`;
 }
 
 export function summary(findings: readonly Finding[]): string {
@@ -74,9 +75,9 @@ export function summary(findings: readonly Finding[]): string {
   const torn = findings.filter(({ death }) => (death?.cut?.written ?? 0) > 0).length;
   const lost = findings.reduce((sum, { death }) => sum + (death?.lines ?? 0), 0);
   return [
-    `${findings.length} deaths tried; in ${torn} power cuts there were later bytes, and ${lost} lines were lost that nobody had seen.`,
+    `${findings.length} deaths tried; in ${torn} power cuts there were later bytes, and ${lost} lines were lost by them.`,
     ...(wrong.length === 0
-      ? ["Every end is the undisturbed one."]
+      ? ["Every end is the undisturbed one, and nobody had seen what was lost."]
       : [`${wrong.length} things are not as they must be:`, ...wrong]),
   ].join("\n");
 }
