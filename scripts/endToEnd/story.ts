@@ -7,7 +7,8 @@ import type { DemoFleet } from "../demo/fleet.ts";
 export const QUICK_RULES: DemoRules = {
   channel: "stable",
   soakSecs: 1,
-  thresholdSecs: 2,
+  // A killed agent needs seconds to come back on two busy cores, and must not be taken for sick meanwhile.
+  thresholdSecs: 5,
   maxFailures: 0,
   budget: null,
   edges: [],
