@@ -149,7 +149,12 @@ const SCENES: Readonly<Record<GateName, readonly Scene[]>> = {
         await hasSeen(one, { offset, hash: sha256("another log") });
       },
       held: () => one,
-      open: async () => void (await two.heartbeat()),
+      open: async () => {
+        // Only once the repository's older releases were taken does "nothing to send" say anything.
+        plane.time.pass(1);
+        await plane.plane.watch.look();
+        for (const host of [one, two]) await host.heartbeat();
+      },
     },
   ],
   "release-unverified": [
