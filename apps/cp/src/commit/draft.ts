@@ -6,6 +6,7 @@ import {
   type Input,
   type Instant,
   invariant,
+  isInputAbout,
   type Offset,
   type RolloutId,
 } from "@nixwave/effects";
@@ -70,33 +71,10 @@ export class Draft {
   }
 
   input(input: Input): Offset {
-    switch (input.kind) {
-      case "HostLost":
-      case "HostFound":
-      case "HostForgot":
-      case "Frozen":
-      case "Unfrozen":
-      case "QuarantineLifted":
-      case "ReplayEnded":
-        return this.append({ kind: "FleetInput", input }).offset;
-      case "RolloutOpened":
-      case "HostJoined":
-      case "DispatchCancelled":
-      case "HostStateChanged":
-      case "HostSkipped":
-      case "HostReturned":
-      case "WaveCompleted":
-      case "RolloutCompleted":
-      case "SuccessorOpened":
-      case "OperatorPaused":
-      case "OperatorResumed":
-      case "OperatorAdvanced":
-      case "OperatorCleared":
-      case "OperatorRetried":
-      case "OperatorCancelled":
-      case "RetentionExpired":
-        return this.append({ kind: "RolloutInput", input }).offset;
-    }
+    const { offset } = isInputAbout(input, "rollout")
+      ? this.append({ kind: "RolloutInput", input })
+      : this.append({ kind: "FleetInput", input });
+    return offset;
   }
 
   dispatch(dispatch: Dispatch): Offset {

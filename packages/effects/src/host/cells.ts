@@ -62,26 +62,12 @@ export function acknowledge(
   if (!mayAnswer(state, event.attempt, newStream)) return refused("wrong-attempt");
   if (state.terms === null) return refused("no-terms");
   if (event.rollbackTarget === state.targetClosure) return refused("rollback-target-is-target");
-  const { rolloutId, host, channel, targetClosure, journalId, lastSeq, supersededBy, terms } =
-    state;
   const { attempt, dispatchedAt, soakDueAt, rollbackTarget, ackedAt } = event;
-  const identity = {
-    rolloutId,
-    host,
-    channel,
-    targetClosure,
-    journalId,
-    lastSeq,
-    supersededBy,
-    terms,
-  };
+  const { terms } = state;
   return moved({
     kind: "Activating",
-    ...identity,
-    attempt,
-    dispatchedAt,
-    soakDueAt,
-    lastReject: null,
+    ...answered(state, { attempt, dispatchedAt, soakDueAt, lastReject: null }),
+    terms,
     rollbackTarget,
     ackedAt,
     startedAt: null,
@@ -101,25 +87,13 @@ export function reject(
   const lastReject: LastReject = { attempt, reason, retryable, rejectedAt, count: inARow + 1 };
   if (!newStream) {
     // A dispatch that was withdrawn and queued again has other instants, and the agent's record is of the one that it answers.
-    const answered = state.kind === "Pending" && state.attempt === attempt;
-    return stayed({ ...state, lastReject, ...(answered ? { dispatchedAt, soakDueAt } : {}) });
+    const isPending = state.kind === "Pending" && state.attempt === attempt;
+    return stayed({ ...state, lastReject, ...(isPending ? { dispatchedAt, soakDueAt } : {}) });
   }
-  const { rolloutId, host, channel, targetClosure, journalId, lastSeq, supersededBy, terms } =
-    state;
   const pending: Pending = {
     kind: "Pending",
-    rolloutId,
-    host,
-    channel,
-    targetClosure,
-    attempt,
-    dispatchedAt,
-    soakDueAt,
-    journalId,
-    lastSeq,
-    lastReject,
-    supersededBy,
-    terms,
+    ...answered(state, { attempt, dispatchedAt, soakDueAt, lastReject }),
+    terms: state.terms,
   };
   return state.kind === "Pending" ? stayed(pending) : moved(pending);
 }
@@ -297,23 +271,12 @@ function failed(state: Activating | Deferred | Soaking, failure: Failure): Faile
   };
 }
 
-/** The fields that every state past Pending keeps. */
-function lasting(state: Acked): Omit<Activating, "kind" | "ackedAt" | "startedAt" | "starts"> {
-  const {
-    rolloutId,
-    host,
-    channel,
-    targetClosure,
-    attempt,
-    dispatchedAt,
-    soakDueAt,
-    journalId,
-    lastSeq,
-    lastReject,
-    supersededBy,
-    terms,
-    rollbackTarget,
-  } = state;
+type Answer = Pick<Pending, "attempt" | "dispatchedAt" | "soakDueAt" | "lastReject">;
+
+/** What every state has beside its terms: the record's own, with what it has of its dispatch: of this answer, or as it was. */
+function answered(state: HostRollout, answer: Answer): Omit<Pending, "kind" | "terms"> {
+  const { rolloutId, host, channel, targetClosure, journalId, lastSeq, supersededBy } = state;
+  const { attempt, dispatchedAt, soakDueAt, lastReject } = answer;
   return {
     rolloutId,
     host,
@@ -326,7 +289,12 @@ function lasting(state: Acked): Omit<Activating, "kind" | "ackedAt" | "startedAt
     lastSeq,
     lastReject,
     supersededBy,
-    terms,
-    rollbackTarget,
   };
 }
+
+/** The fields that every state past Pending keeps. */
+const lasting = (state: Acked): Omit<Activating, "kind" | "ackedAt" | "startedAt" | "starts"> => ({
+  ...answered(state, state),
+  terms: state.terms,
+  rollbackTarget: state.rollbackTarget,
+});

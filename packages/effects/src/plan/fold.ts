@@ -2,7 +2,7 @@ import type { RemoteQueueDispatch } from "../effect.ts";
 import type { DispatchAck, DispatchReject } from "../event.ts";
 import { openHostRollout } from "../host/state.ts";
 import { FIRST_ATTEMPT, type HostName, type RolloutId } from "../ids.ts";
-import type { FleetInput, HostJoined, Input, RolloutInput } from "../rollout/input.ts";
+import { type HostJoined, type Input, type InputAbout, isInputAbout } from "../rollout/input.ts";
 import { stepMarks } from "../rollout/marks.ts";
 import { type RolloutOutcome, type RolloutStepInput, stepRollout } from "../rollout/step.ts";
 import { addSecs, type Instant } from "../time.ts";
@@ -23,40 +23,26 @@ export interface Folded {
  * HostJoined opens the Pending record, so RemoteOpenRolloutRecord finds it there and changes nothing.
  */
 export function foldInput(fleet: FleetState, input: Input): Folded {
+  return isInputAbout(input, "rollout", "host")
+    ? foldIntoRollout(fleet, input)
+    : changed(foldIntoFleet(fleet, input));
+}
+
+function foldIntoFleet(fleet: FleetState, input: InputAbout<"fleet">): readonly FleetChange[] {
   switch (input.kind) {
     case "Frozen":
-      return changed([{ kind: "FreezeInserted", freeze: input.freeze }]);
+      return [{ kind: "FreezeInserted", freeze: input.freeze }];
     case "Unfrozen":
-      return changed([{ kind: "FreezeRemoved", freezeId: input.freezeId }]);
+      return [{ kind: "FreezeRemoved", freezeId: input.freezeId }];
     case "ReplayEnded":
-      return changed([{ kind: "ReplayEnded", channels: input.channels }]);
+      return [{ kind: "ReplayEnded", channels: input.channels }];
     case "QuarantineLifted": {
       const { channel, closure } = input;
       const owed = input.attempts.flatMap(({ rolloutId, host }) =>
         marksChanged(fleet, rolloutId, host, input),
       );
-      return changed([{ kind: "QuarantineRemoved", channel, closure }, ...owed]);
+      return [{ kind: "QuarantineRemoved", channel, closure }, ...owed];
     }
-    case "RolloutOpened":
-    case "HostJoined":
-    case "DispatchCancelled":
-    case "HostStateChanged":
-    case "HostSkipped":
-    case "HostReturned":
-    case "WaveCompleted":
-    case "RolloutCompleted":
-    case "SuccessorOpened":
-    case "OperatorPaused":
-    case "OperatorResumed":
-    case "OperatorAdvanced":
-    case "OperatorCleared":
-    case "OperatorRetried":
-    case "OperatorCancelled":
-    case "RetentionExpired":
-    case "HostLost":
-    case "HostFound":
-    case "HostForgot":
-      return foldIntoRollout(fleet, input);
   }
 }
 
@@ -80,7 +66,7 @@ function marksChanged(
   fleet: FleetState,
   rolloutId: RolloutId,
   host: HostName,
-  input: RolloutInput | FleetInput,
+  input: Input,
 ): readonly FleetChange[] {
   const before = fleet.marks(rolloutId, host);
   const marks = stepMarks(before, input);

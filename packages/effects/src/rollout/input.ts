@@ -201,3 +201,52 @@ export type FleetInput =
   | ReplayEnded;
 export type FleetInputKind = FleetInput["kind"];
 export type Input = RolloutInput | FleetInput;
+
+/**
+ * What an input is about: `rollout`, a rollout's own; `host`, of the fleet and about one host of a rollout, so that it is stepped
+ * there too; `fleet`, about no rollout. Code that logs or folds inputs asks this and lists no kinds.
+ */
+export const INPUT_SUBJECT = {
+  RolloutOpened: "rollout",
+  HostJoined: "rollout",
+  DispatchCancelled: "rollout",
+  HostStateChanged: "rollout",
+  HostSkipped: "rollout",
+  HostReturned: "rollout",
+  WaveCompleted: "rollout",
+  RolloutCompleted: "rollout",
+  SuccessorOpened: "rollout",
+  OperatorPaused: "rollout",
+  OperatorResumed: "rollout",
+  OperatorAdvanced: "rollout",
+  OperatorCleared: "rollout",
+  OperatorRetried: "rollout",
+  OperatorCancelled: "rollout",
+  RetentionExpired: "rollout",
+  HostLost: "host",
+  HostFound: "host",
+  HostForgot: "host",
+  Frozen: "fleet",
+  Unfrozen: "fleet",
+  QuarantineLifted: "fleet",
+  ReplayEnded: "fleet",
+} as const satisfies { readonly [K in RolloutInputKind]: "rollout" } & {
+  readonly [K in FleetInputKind]: "host" | "fleet";
+};
+
+type Subject = (typeof INPUT_SUBJECT)[Input["kind"]];
+/** The inputs of one subject: `InputAbout<"host">` is HostLost, HostFound and HostForgot. */
+export type InputAbout<S extends Subject> = Extract<
+  Input,
+  {
+    readonly kind: {
+      [K in Input["kind"]]: (typeof INPUT_SUBJECT)[K] extends S ? K : never;
+    }[Input["kind"]];
+  }
+>;
+
+/** Narrows by the declared subject. */
+export const isInputAbout = <S extends Subject>(
+  input: Input,
+  ...subjects: readonly S[]
+): input is InputAbout<S> => subjects.some((subject) => subject === INPUT_SUBJECT[input.kind]);

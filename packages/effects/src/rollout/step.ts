@@ -1,12 +1,12 @@
 import type { ByKind } from "../interpret.ts";
 import type { Instant } from "../time.ts";
 import type { RolloutCell, Verdict } from "./cells.ts";
-import type { HostForgot, HostFound, HostLost, RolloutInput } from "./input.ts";
+import type { InputAbout } from "./input.ts";
 import type { Rollout, RolloutState } from "./state.ts";
 import { ROLLOUT_TABLE, UNOPENED } from "./table.ts";
 
 /** What a rollout's table has cells for: its own inputs and the fleet's that touch it through one of its hosts. */
-export type RolloutStepInput = RolloutInput | HostLost | HostFound | HostForgot;
+export type RolloutStepInput = InputAbout<"rollout" | "host">;
 export type RolloutStepKind = RolloutStepInput["kind"];
 
 /** `moved`: the state's name changed; a pause, a wave or nothing at all is `stayed`. */
