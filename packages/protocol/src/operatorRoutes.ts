@@ -273,6 +273,14 @@ const ACTION_ROUTES = {
     answer: answers(quarantineView),
     problems: changes,
   },
+  endReplay: {
+    ...ADMINISTERS,
+    path: "/v1/replay/end",
+    summary: "Opens the gate replay early: dispatches go out before all hosts were heard",
+    body: because,
+    answer: answers(z.object({ channels: z.array(channel).readonly() }).readonly()),
+    problems: changes,
+  },
 } as const satisfies Record<string, Route>;
 
 /** Bearer token or operator certificate. Named by its parts: the declaration of the whole would be too long for the compiler. */

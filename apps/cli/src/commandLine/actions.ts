@@ -1,6 +1,12 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { Care } from "../commands/act.ts";
-import { freeze, liftQuarantine, listQuarantines, unfreeze } from "../commands/fleetActions.ts";
+import {
+  freeze,
+  liftQuarantine,
+  listQuarantines,
+  resumeAfterRestore,
+  unfreeze,
+} from "../commands/fleetActions.ts";
 import { advance, cancel, clear, pause, resume, retry } from "../commands/rolloutActions.ts";
 import type { Root, Shell } from "../program.ts";
 import { Refusal } from "../refusal.ts";
@@ -30,6 +36,7 @@ export function actionCommands(root: Root, shell: Shell): void {
   endCommands(root, shell);
   freezeCommands(root, shell);
   quarantineCommands(root, shell);
+  replayCommand(root, shell);
 }
 
 function holdCommands(root: Root, shell: Shell): void {
@@ -172,6 +179,21 @@ function quarantineCommands(root: Root, shell: Shell): void {
     )
     .action(async (channel, closure, { reason, ...typed }) => {
       await liftQuarantine(shell.desk(), { channel, closure, reason }, careOf(typed));
+    });
+}
+
+function replayCommand(root: Root, shell: Shell): void {
+  changing(
+    root
+      .command("resume-after-restore")
+      .description("Dispatch again before every host was heard; the control plane was restored"),
+  )
+    .addHelpText(
+      "after",
+      '\nExample:\n  $ nixwave resume-after-restore --reason "the hosts that are silent are in repair"',
+    )
+    .action(async ({ reason, ...typed }) => {
+      await resumeAfterRestore(shell.desk(), { reason }, careOf(typed));
     });
 }
 

@@ -233,6 +233,7 @@ test("every command that changes something takes --reason, --yes and --dry-run, 
     "freeze",
     "unfreeze",
     "quarantine lift",
+    "resume-after-restore",
   ]) {
     const ran = await runCli([...command.split(" "), "--help"]);
     expect(ran.code).toBe(0);

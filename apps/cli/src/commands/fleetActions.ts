@@ -138,6 +138,22 @@ export async function liftQuarantine(
   );
 }
 
+/** After a restore or a loss: the gate `replay` opens before every host was heard. */
+export async function resumeAfterRestore(desk: Desk, asked: Because, care: Care): Promise<void> {
+  await act(
+    desk,
+    {
+      route: "endReplay",
+      request: { body: { reason: asked.reason } },
+      doing: "dispatch again before every host was heard",
+      meaning:
+        "What hosts did that the log lost is not waited for any longer: one that was dispatched to before may be dispatched to again.",
+      done: ({ channels }) => `${listed(channels)}: dispatches go out again`,
+    },
+    care,
+  );
+}
+
 /** The whole base name, its beginning, or the form that screens show: `5kxq1…-cam-os`. */
 async function findQuarantined(desk: Desk, channel: Channel, text: string): Promise<ClosureHash> {
   if (isClosureHash(text)) return text;

@@ -75,6 +75,30 @@ it("a restored backup holds dispatches back, until an operator ends that", async
   expect(await runCp("check", "--data", folder.data)).toMatchObject({ code: 0 });
 }, 60_000);
 
+it("an admin ends that wait while it serves, once, and the log has who and why", async () => {
+  expect(await runCp("restore", backup(), "--data", folder.data)).toMatchObject({ code: 0 });
+  await serveAgain();
+  await web1.heartbeat();
+  expect(await web1.poll(0)).toBeNull();
+  const ops = operatorClient(cp.url, "ops-2");
+  const body = { reason: "canary is in repair" };
+  expect(await ops.call("endReplay", { body })).toEqual({
+    ok: true,
+    value: { channels: ["stable"] },
+  });
+  expect(await web1.poll(20)).toMatchObject({ rolloutId: release.rolloutId, wave: 2 });
+  expect(await ops.call("endReplay", { body })).toMatchObject({
+    ok: false,
+    error: { code: "conflict" },
+  });
+  expect(await ops.call("getEvents", { query: { kind: "FleetInput" } })).toMatchObject({
+    ok: true,
+    value: { items: [{ input: { kind: "ReplayEnded", by: "ops-2", ...body } }] },
+  });
+  await cp.signal("SIGTERM");
+  expect(await runCp("check", "--data", folder.data)).toMatchObject({ code: 0, stderr: "" });
+}, 60_000);
+
 it("with no backup at all, serve --recover comes back from the releases and the agents' replay", async () => {
   await serveAgain("--recover");
   await web1.heartbeat();

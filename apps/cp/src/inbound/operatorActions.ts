@@ -1,9 +1,11 @@
 import {
+  type Channel,
   explainHost,
   type Freeze,
   type FreezeId,
   type Instant,
   invariant,
+  type Offset,
   type RolloutId,
   type Who,
 } from "@nixwave/effects";
@@ -13,6 +15,7 @@ import type { Submit } from "../command.ts";
 import type { Writer } from "../loop.ts";
 import type { Clock } from "../ports.ts";
 import type { Reader } from "../store/reader.ts";
+import { readAll } from "../views/logLines.ts";
 import { quarantineView } from "../views/quarantineView.ts";
 import { rolloutSummary, rowsOf } from "../views/rolloutSummary.ts";
 import { whyView } from "../views/whyView.ts";
@@ -130,6 +133,14 @@ function freezeActions(ports: ActionPorts): Pick<OperatorActions, "postFreeze" |
   };
 }
 
+/** Which channels waited: the committed line says it, and nobody counts them a second time. */
+function channelsEnded(reader: Reader, at: Offset): readonly Channel[] {
+  const [line] = readAll(reader, { kind: "FleetInput" }, { from: at, max: 1 });
+  const ended = line?.kind === "FleetInput" && line.input.kind === "ReplayEnded";
+  invariant(ended, `the line at ${at} is the ReplayEnded that was just committed`);
+  return line.input.channels;
+}
+
 /** What people do. Each is in the log with who and why, and answers with the new state, after its commit. */
 export function operatorActions(ports: ActionPorts): OperatorActions {
   const { submit, writer, reader, clock } = ports;
@@ -161,6 +172,16 @@ export function operatorActions(ports: ActionPorts): OperatorActions {
         }),
       );
       return quarantineView(writer.fleet(), { channel, closure, since });
+    },
+    endReplay: async ({ body }, caller) => {
+      const { offset } = granted(
+        await submit<"ResumeAfterRestore">({
+          kind: "ResumeAfterRestore",
+          ...whoOf(caller, body),
+        }),
+      );
+      invariant(offset !== null, "what ends a replay is in the log");
+      return { channels: channelsEnded(reader, offset) };
     },
   };
 }

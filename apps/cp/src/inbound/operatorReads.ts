@@ -66,7 +66,7 @@ export function eventsOf(
 ): readonly OutboundAgentEvent[] {
   if (on.rolloutId === null) return [];
   const filter = { host: on.host, rolloutId: on.rolloutId, kind: "AgentEvent" };
-  return readAll(reader, filter, LINES_READ_MAX).flatMap((line) => {
+  return readAll(reader, filter, { max: LINES_READ_MAX }).flatMap((line) => {
     if (line.kind !== "AgentEvent") return [];
     const read = decodeLine(line.line);
     return read.ok ? [read.value.event] : [];
@@ -76,7 +76,11 @@ export function eventsOf(
 /** When each wave was completed, as far as the log says it. */
 function completedWaves(reader: Reader, rolloutId: RolloutId): ReadonlyMap<number, Instant> {
   const completed = new Map<number, Instant>();
-  for (const line of readAll(reader, { rolloutId, kind: "RolloutInput" }, LINES_READ_MAX)) {
+  for (const line of readAll(
+    reader,
+    { rolloutId, kind: "RolloutInput" },
+    { max: LINES_READ_MAX },
+  )) {
     if (line.kind === "RolloutInput" && line.input.kind === "WaveCompleted") {
       completed.set(line.input.wave, line.input.at);
     }

@@ -46,10 +46,14 @@ export function eventsPage(
   };
 }
 
-/** Every matching line, the oldest first, up to `max`: for views about one host or one rollout. */
-export function readAll(reader: Reader, filter: LogFilter, max: number): readonly LogLine[] {
+/** Every matching line from there on, the oldest first, up to `max`: for views about one host or one rollout. */
+export function readAll(
+  reader: Reader,
+  filter: LogFilter,
+  { from: begin = FIRST, max }: { readonly from?: Offset; readonly max: number },
+): readonly LogLine[] {
   const lines: LogLine[] = [];
-  let from = FIRST;
+  let from = begin;
   while (lines.length < max) {
     const page = reader.events(filter, { from, limit: max - lines.length });
     lines.push(...page.lines.map(readLine));

@@ -25,5 +25,5 @@ export const CLEARS = {
     `nixwave quarantine lift ${channel} ${closure} ${WHY}`,
   refresh: () => "nixwave refresh",
   release: () => "nixwave release --fleet FILE --to DIR",
-  resumeAfterRestore: () => `nixwave-cp resume-after-restore ${WHY}`,
+  resumeAfterRestore: () => `nixwave resume-after-restore ${WHY}`,
 } as const;

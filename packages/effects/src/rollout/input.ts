@@ -184,7 +184,7 @@ export interface QuarantineLifted extends Who {
   readonly closure: ClosureHash;
   readonly attempts: readonly AttemptOwed[];
 }
-/** `nixwave-cp resume-after-restore`: the gate `replay` opens early. */
+/** `nixwave resume-after-restore`: the gate `replay` opens early. */
 export interface ReplayEnded extends Who {
   readonly kind: "ReplayEnded";
   readonly at: Instant;
