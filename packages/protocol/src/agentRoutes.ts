@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { dispatchOffer, eventsAnswer, heartbeat, heartbeatAnswer, holding } from "./dispatch.ts";
+import { enrolledSchema, renewalRequestSchema } from "./identity/enrolmentRequest.ts";
 import { attempt, channel, inQuery, rolloutIdText } from "./ids.ts";
 import { BATCH_BYTES_MAX } from "./line.ts";
 import {
@@ -19,6 +20,9 @@ export const POLL_WAIT_SECS_MAX = 120;
 export const UNIT_LOG_BYTES_MAX = 64 * 1024;
 /** 10,000 streams of a journal that nobody has cleaned, and room. */
 const HEARTBEAT_BYTES_MAX = 2 * 1024 * 1024;
+
+/** A certificate request in base64. */
+const RENEWAL_BYTES_MAX = 8 * 1024;
 
 const journals = ["wrong-host", "unauthenticated", "old-journal"] as const;
 
@@ -70,6 +74,16 @@ export const AGENT_ROUTES = {
     answer: NO_ANSWER,
     problems: [...journals, "not-stored"],
     bodyBytesMax: UNIT_LOG_BYTES_MAX,
+  },
+  renewCertificate: {
+    ...COMMAND,
+    path: "/v1/agent/renew",
+    summary: "Issues the host's next certificate; the same request again gets the same one",
+    audience: "agent",
+    body: json(renewalRequestSchema),
+    answer: answers(enrolledSchema),
+    problems: [...journals, "enrolment-refused", "not-stored"],
+    bodyBytesMax: RENEWAL_BYTES_MAX,
   },
   getCurrentRelease: {
     ...READ,

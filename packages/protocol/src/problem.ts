@@ -17,6 +17,11 @@ export const PROBLEMS = {
     title: "The body names another host than the certificate",
     retryable: false,
   },
+  "enrolment-refused": {
+    status: 403,
+    title: "This host gets no certificate for this request",
+    retryable: false,
+  },
   "not-found": { status: 404, title: "There is no such thing", retryable: false },
   "unknown-route": { status: 404, title: "There is no such route", retryable: false },
   "method-not-allowed": {

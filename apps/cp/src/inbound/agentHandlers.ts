@@ -13,6 +13,7 @@ import { ProblemError } from "./problemError.ts";
 import { EVENTS_PER_SEC, type RateLimit } from "./rateLimit.ts";
 import type { ServedReleases } from "./servedReleases.ts";
 import type { UnitLogs } from "./unitLogs.ts";
+import { refuseWithoutTls } from "./withoutTls.ts";
 
 export interface AgentPorts {
   readonly submit: Submit;
@@ -99,6 +100,7 @@ export function agentHandlers(ports: AgentPorts): AgentHandlers {
       ports.unitLogs.put({ host, ...query, receivedAt: clock.now(), text: body });
       return null;
     },
+    renewCertificate: () => refuseWithoutTls(),
     getCurrentRelease: ({ params }) => {
       const bytes = ports.releases.current(params.channel);
       if (bytes !== null) return bytes;

@@ -1,6 +1,7 @@
 import { openapi } from "@nixwave/protocol";
 import type { PublicHandlers } from "./handlers.ts";
 import { ProblemError } from "./problemError.ts";
+import { refuseWithoutTls } from "./withoutTls.ts";
 
 /** What still keeps the control plane from serving well: one sentence with what to do, or null when it is ready. */
 export type Missing = () => string | null;
@@ -17,5 +18,6 @@ export function publicHandlers(missing: Missing): PublicHandlers {
       throw ProblemError.of("not-ready", sentence);
     },
     getOpenapi: () => document,
+    enroll: () => refuseWithoutTls(),
   };
 }

@@ -45,6 +45,18 @@ export const enrolmentRequestSchema = z.object({
   csr: text(CSR_LENGTH_MAX, "a certificate request in base64"),
   proof,
 });
+
+/** What an agent sends over its present certificate's connection to get the next one. */
+export const renewalRequestSchema = enrolmentRequestSchema.pick({ csr: true });
+
+/** PEM of one certificate is below 4 KiB, whatever its names and key. */
+const PEM_LENGTH_MAX = 8192;
+/** What enrolment and renewal answer: the host's certificate and the CA's that issued it, both in PEM. */
+export const enrolledSchema = z.object({
+  certificate: z.string().max(PEM_LENGTH_MAX),
+  authority: z.string().max(PEM_LENGTH_MAX),
+});
+export type Enrolled = z.output<typeof enrolledSchema>;
 export type EnrolmentRequest = z.output<typeof enrolmentRequestSchema>;
 export type EnrolmentProof = EnrolmentRequest["proof"];
 
