@@ -1,3 +1,4 @@
+import { explainHost, nextAttempt } from "@nixwave/effects";
 import type { DispatchOffer } from "@nixwave/protocol";
 import { journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -248,4 +249,30 @@ test("after a restart events are taken before any release was looked at again (h
   await bench.reopen();
   await sent(bench, agent, agent.goodRun(offer, bench.time.now));
   expect(record()?.kind).toBe("Converged");
+});
+
+test("an acknowledgement that is refused answers its dispatch: it is not handed out again, and a person is told", async () => {
+  const { targetClosure: rollbackTarget } = offer;
+  const lie = { ...ack(offer, bench.time.now), rollbackTarget };
+  const answer = await sent(bench, agent, [agent.write(offer.rolloutId, lie)]);
+  expect(answer).toMatchObject({
+    streams: { [offer.rolloutId]: { refused: [{ seq: 1, code: "rollback-target-is-target" }] } },
+  });
+  const fleet = () => bench.writer.fleet();
+  expect(fleet().dispatch(offer.rolloutId, agent.host)?.state).toBe("rejected");
+  // Past its lease, and past every pause between refusals.
+  bench.time.pass(2 * 3600);
+  await bench.ask<"Heartbeat">(agent.heartbeat());
+  expect(await bench.ask<"TakeDispatch">(agent.poll())).toMatchObject({ kind: "none" });
+  expect(explainHost(fleet(), agent.host, bench.time.now)).toMatchObject({
+    answer: { kind: "gate", block: { gate: "refused", retryable: false } },
+    clears: 'nixwave retry web-1 --reason "…"',
+  });
+});
+
+test("an acknowledgement of another attempt answers no dispatch, and this one stays handed out", async () => {
+  const other = { ...offer, attempt: nextAttempt(nextAttempt(offer.attempt)) };
+  await sent(bench, agent, [agent.write(offer.rolloutId, ack(other, bench.time.now))]);
+  const dispatch = bench.writer.fleet().dispatch(offer.rolloutId, agent.host);
+  expect(dispatch?.state).toBe("handed-out");
 });

@@ -1,5 +1,6 @@
 import {
   answeredDispatch,
+  type Dispatch,
   type DispatchAck,
   type HostName,
   hostStateChanged,
@@ -8,6 +9,7 @@ import {
   nextSeq,
   type OutboundAgentEvent,
   type RolloutId,
+  refusedDispatch,
   type Seq,
   type Sha256,
   secsBetween,
@@ -137,19 +139,21 @@ function takeEvent(taking: Taking, placed: Placed, event: OutboundAgentEvent): v
   const after = fleet.record(rolloutId, host);
   invariant(before !== null && after !== null && outcome !== null, "an event steps a record");
   received.consumed(rolloutId, seq, outcome.kind === "refused" ? outcome.code : null);
-  if (outcome.kind === "refused") return;
-  if (answers) answerDispatch(draft, { host, rolloutId }, event);
+  if (answers) {
+    const answered = outcome.kind === "refused" ? refusedDispatch : answeredDispatch;
+    answerDispatch(draft, { host, rolloutId }, (dispatch) => answered(dispatch, event, draft.now));
+  }
   if (outcome.kind === "moved") draft.input(hostStateChanged(fleet, before, after, draft.now));
 }
 
 function answerDispatch(
   draft: Draft,
   { host, rolloutId }: { readonly host: HostName; readonly rolloutId: RolloutId },
-  event: Extract<OutboundAgentEvent, { readonly kind: "DispatchAck" | "DispatchReject" }>,
+  answer: (dispatch: Dispatch) => Dispatch,
 ): void {
   const dispatch = draft.memory.fleet.dispatch(rolloutId, host);
   if (dispatch === null) return;
-  const answered = answeredDispatch(dispatch, event, draft.now);
+  const answered = answer(dispatch);
   if (answered === dispatch) return;
   draft.dispatch(answered);
   if (answered.state === "acknowledged")

@@ -162,3 +162,16 @@ export function answeredDispatch(
   const isSame = event.attempt === dispatch.attempt && !isAnswered;
   return isSame ? { ...dispatch, state: "rejected", changedAt: now } : dispatch;
 }
+
+/**
+ * An answer to this very dispatch that the mirror refused: it is answered all the same, so it is not handed out again, and the gate
+ * `refused` holds the host until a person looks. The same reference where it answers another.
+ */
+export const refusedDispatch = (
+  dispatch: Dispatch,
+  event: DispatchAck | DispatchReject,
+  now: Instant,
+): Dispatch =>
+  isOpen(dispatch) && event.attempt === dispatch.attempt
+    ? { ...dispatch, state: "rejected", changedAt: now }
+    : dispatch;

@@ -208,9 +208,10 @@ function refused(member: Member, look: Look): Blocked | null {
   if (metadataAt !== null && metadataAt > heardAt) return null;
   if (marks.retriedAt !== null && marks.retriedAt >= heardAt) return null;
   const reject = record?.lastReject?.attempt === wanted ? record.lastReject : null;
+  // Without a reject of this attempt it was the answer that was refused: asked again, the host would say the same.
   const { reason, retryable, count } = reject ?? {
-    reason: "it gave no reason",
-    retryable: true,
+    reason: "its answer was refused, and nixwave events says why",
+    retryable: false,
     count: 1,
   };
   const until = retryable ? addSecs(heardAt, refusedMinutes(count) * 60) : null;
