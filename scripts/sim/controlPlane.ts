@@ -183,6 +183,7 @@ export class SimControlPlane {
       polls,
       limit: new RateLimit(),
       releases: new ServedReleases("", () => null),
+      mirrored: { metadata: async () => null, target: async () => null },
       unitLogs: new UnitLogs(),
       clock,
       timer: cpTimer,

@@ -108,4 +108,35 @@ export const AGENT_ROUTES = {
     answer: BYTES_ANSWER,
     problems: ["unauthenticated", "not-found"],
   },
+  getMetadataFile: {
+    ...READ,
+    path: "/v1/tuf/metadata/:file",
+    summary:
+      "A metadata file of the mirrored repository, byte for byte; immutable but for timestamp.json",
+    audience: "agent",
+    params: z.object({
+      file: z.string().regex(/^(?:timestamp|[1-9]\d{0,14}\.[a-z0-9][a-z0-9_-]{0,63})\.json$/, {
+        error: "expected timestamp.json or <version>.<role>.json",
+      }),
+    }),
+    answer: BYTES_ANSWER,
+    problems: ["unauthenticated", "not-found"],
+  },
+  getTargetFile: {
+    ...READ,
+    path: "/v1/tuf/targets/:folder/:file",
+    summary: "A file that the mirrored repository signs, by its SHA-256, byte for byte; immutable",
+    audience: "agent",
+    params: z.object({
+      /** A channel, or `fleet`. */
+      folder: channel,
+      file: z
+        .string()
+        .regex(/^[0-9a-f]{64}(?:\.(?:[0-9a-f]{40}|current|hosts|enrolment|revocations))?\.json$/, {
+          error: "expected <sha256>.json or <sha256>.<name>.json",
+        }),
+    }),
+    answer: BYTES_ANSWER,
+    problems: ["unauthenticated", "not-found"],
+  },
 } as const satisfies Record<string, Route>;

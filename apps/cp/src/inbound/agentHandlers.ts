@@ -7,10 +7,12 @@ import { granted } from "./granted.ts";
 import type { AgentHandlers } from "./handlers.ts";
 import { cutLines } from "./lines.ts";
 import { longPoll, type PollPorts } from "./longPoll.ts";
+import type { MirroredFiles } from "./mirroredFiles.ts";
 import type { ParkedPolls } from "./parkedPolls.ts";
 import type { AgentCaller } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 import { EVENTS_PER_SEC, type RateLimit } from "./rateLimit.ts";
+import { repositoryHandlers } from "./repositoryHandlers.ts";
 import type { ServedReleases } from "./servedReleases.ts";
 import type { UnitLogs } from "./unitLogs.ts";
 import { refuseWithoutTls } from "./withoutTls.ts";
@@ -21,6 +23,7 @@ export interface AgentPorts {
   readonly polls: ParkedPolls;
   readonly limit: RateLimit;
   readonly releases: ServedReleases;
+  readonly mirrored: MirroredFiles;
   readonly unitLogs: UnitLogs;
   readonly clock: Clock;
   readonly timer: Timer;
@@ -117,5 +120,6 @@ export function agentHandlers(ports: AgentPorts): AgentHandlers {
         `${params.channel}/${params.file}: no verified file of this name is here; read current.json again.`,
       );
     },
+    ...repositoryHandlers(ports.mirrored),
   };
 }

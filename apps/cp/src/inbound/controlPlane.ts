@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { releaseSource } from "@nixwave/protocol";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
@@ -8,6 +9,7 @@ import { databasePath, openDatabase } from "../store/database.ts";
 import { openReader, type Reader } from "../store/reader.ts";
 import { agentHandlers } from "./agentHandlers.ts";
 import { InFlight } from "./inFlight.ts";
+import { directoryFiles, type MirroredFiles } from "./mirroredFiles.ts";
 import { openWriter } from "./openWriter.ts";
 import { operatorActions } from "./operatorActions.ts";
 import { operatorReads } from "./operatorReads.ts";
@@ -47,6 +49,7 @@ interface Parts extends WorldPorts {
   readonly reader: Reader;
   readonly polls: ParkedPolls;
   readonly releases: ServedReleases;
+  readonly mirrored: MirroredFiles;
   readonly watch: ReleaseWatch;
   readonly metrics: () => Promise<string>;
   readonly stopping: () => boolean;
@@ -105,6 +108,7 @@ export async function startControlPlane(
     reader,
     polls,
     releases,
+    mirrored: directoryFiles(join(config.dataDir, "mirror")),
     watch,
     metrics: () => registry.metrics(),
     stopping: () => stopping !== null,

@@ -16,14 +16,17 @@ import type { CallerOf, Handler, Handlers, NamesOf } from "./handlers.ts";
 import { admitAgent, admitOperator, refuseOtherProtocols } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 
-/** A year: the name of the file is the hash of its bytes. */
+/** A year: the name of the file says which bytes it has. */
 const IMMUTABLE = "public, max-age=31536000, immutable";
 
-function sendBytes(name: RouteName, bytes: Uint8Array, { request, reply }: Exchange): FastifyReply {
+/** The two names whose bytes change; below its hash a file has one content for ever, whatever it is called. */
+const CHANGES = /\/(?:current|timestamp)\.json$/;
+
+function sendBytes(bytes: Uint8Array, { request, reply }: Exchange): FastifyReply {
   const etag = `"${createHash("sha256").update(bytes).digest("hex")}"`;
   void reply
     .header("etag", etag)
-    .header("cache-control", name === "getReleaseFile" ? IMMUTABLE : "no-cache");
+    .header("cache-control", CHANGES.test(request.url) ? "no-cache" : IMMUTABLE);
   if (request.headers["if-none-match"] === etag) return reply.code(304).send();
   return reply.type("application/json").send(Buffer.from(bytes));
 }
@@ -49,7 +52,7 @@ function send<N extends RouteName>(name: N, answer: AnswerOf<N>, exchange: Excha
     case "text":
       return reply.type("text/plain; charset=utf-8").send(String(encoded));
     case "bytes":
-      if (encoded instanceof Uint8Array) return sendBytes(name, encoded, exchange);
+      if (encoded instanceof Uint8Array) return sendBytes(encoded, exchange);
       throw new TypeError(`${name} answers bytes and its handler gave none`);
   }
 }
