@@ -108,5 +108,6 @@ export const NO_READER: Reader = {
   hosts: unread,
   host: unread,
   events: unread,
+  logBeginsAt: unread,
   close: unread,
 };

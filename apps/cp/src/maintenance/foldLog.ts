@@ -1,6 +1,7 @@
 import { instant } from "@nixwave/effects";
-import { parseLine, segmentsFrom, textsOf } from "../log/read.ts";
+import { parseLine, textsOf } from "../log/read.ts";
 import { EMPTY_LOG, FIRST_OFFSET, GENESIS, segmentHash } from "../log/segment.ts";
+import { sqliteLog } from "../log/sqliteLog.ts";
 import type { Stamped } from "../store/change.ts";
 import type { Connection } from "../store/database.ts";
 import { fold } from "../store/fold.ts";
@@ -21,7 +22,7 @@ export function foldLog(
   const memory = emptyMemory(instant(0), EMPTY_LOG);
   for (const release of loadReleases(db)) memory.releases.set(release.rolloutId, release);
   let lines = 0;
-  for (const segment of segmentsFrom(db, FIRST_OFFSET)) {
+  for (const segment of sqliteLog(db).segments(FIRST_OFFSET)) {
     for (const text of textsOf(segment)) {
       const line = parseLine(text);
       const { changes } = fold(memory, line, () => undefined);
@@ -40,7 +41,7 @@ export function chainBreaks(db: Connection): readonly ChainBreak[] {
   const breaks: ChainBreak[] = [];
   let next: number = FIRST_OFFSET;
   let hash: string = GENESIS;
-  for (const segment of segmentsFrom(db, FIRST_OFFSET)) {
+  for (const segment of sqliteLog(db).segments(FIRST_OFFSET)) {
     const { firstOffset, count } = segment;
     const found = (what: string): void => void breaks.push({ firstOffset, what });
     if (firstOffset !== next) found(`the lines from ${next} to ${firstOffset - 1} are missing`);

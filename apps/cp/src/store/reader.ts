@@ -31,7 +31,8 @@ import {
   storedRollout,
 } from "@nixwave/protocol";
 import { z } from "zod";
-import { readLog } from "../log/read.ts";
+import type { LogFilter, LogPage } from "../log/eventLog.ts";
+import { sqliteLog } from "../log/sqliteLog.ts";
 import { openReadOnly } from "./database.ts";
 import { storedReport } from "./load.ts";
 
@@ -65,6 +66,8 @@ export interface Reader {
   host(host: HostName): StoredHost | null;
   /** One page of the log; `next` is where the next page begins, also when nothing matched. */
   events(filter: LogFilter, page: { readonly from: Offset; readonly limit: number }): LogPage;
+  /** The first position that the log still has. */
+  logBeginsAt(): Offset;
   close(): void;
 }
 
@@ -98,25 +101,12 @@ export interface StoredHost {
   readonly journals: readonly { readonly journalId: JournalId; readonly beganAt: Instant }[];
 }
 
-export interface LogFilter {
-  readonly host?: HostName;
-  readonly rolloutId?: RolloutId;
-  readonly kind?: string;
-}
-
-export interface LogPage {
-  /** Each line as it is stored, with its offset. */
-  readonly lines: readonly { readonly offset: Offset; readonly line: string }[];
-  readonly next: Offset;
-  /** False where the page ends at the end of the log. */
-  readonly more: boolean;
-}
-
 const PAGE_MAX = 10_000;
 
 /** Opens the views' connection. Each answer is one statement, so each is one state of the database. */
 export function openReader(path: string): Reader {
   const db = openReadOnly(path);
+  const log = sqliteLog(db);
   const bodies = <T>(schema: z.ZodType<T, unknown>, sql: string, values: readonly unknown[]) =>
     db
       .prepare(sql)
@@ -179,7 +169,8 @@ export function openReader(path: string): Reader {
       return row === undefined ? null : storedHost.parse(row);
     },
     events: (filter, page) =>
-      db.transaction(() => readLog(db, filter, { ...page, limit: limited(page.limit) })).deferred(),
+      db.transaction(() => log.read(filter, { ...page, limit: limited(page.limit) })).deferred(),
+    logBeginsAt: () => log.beginsAt(),
     close: () => void db.close(),
   };
 }

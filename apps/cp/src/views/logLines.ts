@@ -1,6 +1,7 @@
 import { invariant, isOffset, type Offset } from "@nixwave/effects";
 import { type EventsPage, type LogLine, storedLogLine } from "@nixwave/protocol";
-import type { LogFilter, Reader } from "../store/reader.ts";
+import type { LogFilter } from "../log/eventLog.ts";
+import type { Reader } from "../store/reader.ts";
 
 /** A stored line as it was committed; one that can't be read is our bug or a damaged database, never passed over. */
 function readLine({ offset, line }: { readonly offset: Offset; readonly line: string }): LogLine {
@@ -37,11 +38,10 @@ export function eventsPage(
   newest: Offset | null,
 ): EventsPage {
   const page = reader.events(ask.filter, { from: offsetAfter(ask.after), limit: ask.limit });
-  const begin = reader.events({}, { from: FIRST, limit: 1 }).lines[0]?.offset;
   return {
     items: page.lines.map(readLine),
     after: offsetBefore(page.next),
-    beginsAt: begin ?? FIRST,
+    beginsAt: reader.logBeginsAt(),
     newest,
   };
 }
