@@ -141,7 +141,7 @@ export class Machine {
       bootId: () => live(() => bootId(`${this.#name}-boot-${this.#boots}`)),
       system: () => live((): SystemClosures => ({ ...this.system })),
       preflight: () => live(() => ok(null)),
-      realise: (hash, signal) => live(() => this.#realise(hash, signal)),
+      realise: ({ closure }, signal) => live(() => this.#realise(closure, signal)),
       pin: (name, hash) => live(() => void this.pins.set(name, hash)),
       pinned: (name) => live(() => this.pins.get(name) ?? null),
       check: () => live(() => ({ kind: "passed" as const })),

@@ -21,11 +21,13 @@ export interface Policy {
   readonly deferredCounts: "waiting" | "done";
 }
 
-/** The verified policy, wave and soak of one rollout, kept in the host's record so that no later release changes them. */
+/** What the verified release says of one host, kept in its record so that no later release changes it. */
 export interface Terms {
   readonly policy: Policy;
   readonly wave: number;
   readonly soakSecs: number;
+  /** What the target must consist of, compared before the profile is set; null where the release gives none. */
+  readonly closureDigest: string | null;
 }
 
 export interface Wave {

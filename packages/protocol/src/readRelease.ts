@@ -122,6 +122,7 @@ export async function readReleaseForHost(
   if (own === undefined || wave === undefined) {
     return problem("not-listed", headPath(channel, ref), `host ${host} is not in this release`);
   }
+  const { closure, closureDigest } = own;
   return ok(
     seals({
       rolloutId: rolloutId(channel, ref),
@@ -129,9 +130,8 @@ export async function readReleaseForHost(
       ref,
       createdAt,
       host,
-      closure: own.closure,
-      closureDigest: own.closureDigest,
-      terms: { policy, wave: wave.index, soakSecs: wave.soakSecs },
+      closure,
+      terms: { policy, wave: wave.index, soakSecs: wave.soakSecs, closureDigest },
     }),
   );
 }

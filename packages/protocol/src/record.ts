@@ -14,10 +14,17 @@ import {
   rolloutIdText,
 } from "./ids.ts";
 import { policySchema } from "./policy.ts";
+import { closureDigest } from "./release.ts";
 import { instantMs, instantText } from "./time.ts";
 
 export const termsSchema = z
-  .object({ policy: policySchema, wave: z.int().min(1), soakSecs: z.number().min(0) })
+  .object({
+    policy: policySchema,
+    wave: z.int().min(1),
+    soakSecs: z.number().min(0),
+    // Records from before it was kept have none, as releases without a digest.
+    closureDigest: closureDigest.nullable().default(null),
+  })
   .readonly();
 
 export const evidenceSchema = <W extends string | number>(at: z.ZodType<Instant, W>) =>

@@ -123,7 +123,6 @@ export interface HostRelease {
   readonly createdAt: Instant;
   readonly host: HostName;
   readonly closure: ClosureHash;
-  readonly closureDigest: string | null;
   readonly terms: Terms;
 }
 

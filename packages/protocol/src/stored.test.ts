@@ -85,3 +85,16 @@ test("lists of kinds name exactly the kinds that there are", () => {
   const kinds = storedLogLine.options.flatMap((option) => [...option.unwrap().shape.kind.values]);
   expect([...LOG_LINE_KINDS]).toEqual(kinds);
 });
+
+test("a record from before the digest was kept is read, and has none", () => {
+  fc.assert(
+    fc.property(wireOf(storedHostRollout), (wire) => {
+      const old = JSON.stringify(wire).replace(/,"closureDigest":(?:null|"[0-9a-f]{64}")/, "");
+      const { terms, ...rest } = storedHostRollout.parse(JSON.parse(old));
+      const { terms: whole, ...others } = storedHostRollout.parse(throughJson(wire));
+      expect(rest).toEqual(others);
+      expect(terms).toEqual(whole === null ? null : { ...whole, closureDigest: null });
+    }),
+    { numRuns: 100 },
+  );
+});

@@ -63,6 +63,8 @@ export function wireOf(schema: z.core.$ZodType): fc.Arbitrary<unknown> {
     });
   }
   if (schema instanceof z.ZodBoolean) return fc.boolean();
+  // Written out, as every encoder does: a default is only for what was written before the field was.
+  if (schema instanceof z.ZodDefault) return wireOf(schema.def.innerType);
   if (schema instanceof z.ZodNumber) return numberOf(schema);
   if (schema instanceof z.ZodString) return textOf(schema);
   throw new Error(`no arbitrary for a schema of type ${schema._zod.def.type}`);

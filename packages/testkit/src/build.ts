@@ -75,4 +75,5 @@ export const terms = (over: Partial<Policy> = {}, soakSecs = 600, wave = 1): Ter
   policy: policy(over),
   wave,
   soakSecs,
+  closureDigest: null,
 });

@@ -19,7 +19,7 @@ export interface Activation {
   /** Room for the closure and for its boot entry. A refusal may pass with time, and is asked again. */
   preflight(closure: ClosureHash): Promise<Result<null, Obstacle>>;
   /** One attempt to have the closure complete on this machine; the worker repeats it. */
-  realise(closure: ClosureHash, signal: AbortSignal): Promise<Result<null, Obstacle>>;
+  realise(wanted: WantedClosure, signal: AbortSignal): Promise<Result<null, Obstacle>>;
   /** Keeps the closure from garbage collection under one of three names, which a later pin of that name replaces. */
   pin(name: PinName, closure: ClosureHash): Promise<void>;
   pinned(name: PinName): Promise<ClosureHash | null>;
@@ -44,6 +44,13 @@ export interface Activation {
   units(): Promise<readonly FoundUnit[]>;
   /** The last 64 KiB of what the unit printed; empty if nothing is kept. */
   output(unit: UnitRef): Promise<string>;
+}
+
+/** A store path says what a closure was made from, and whoever holds a cache's key says what lies there: the digest says what must. */
+export interface WantedClosure {
+  readonly closure: ClosureHash;
+  /** SHA-256 over the sorted lines `path narHash narSize`; a closure of another one is refused for good. Null: nothing to compare. */
+  readonly digest: string | null;
 }
 
 export type PinName = "target" | "rollback" | "known-good";

@@ -8,12 +8,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { ClosureHash } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { directoryActivation } from "./directory.ts";
 import { type TestHost, testHost } from "./host.fixture.ts";
 
 const never = new AbortController().signal;
+const wanted = (of: ClosureHash) => ({ closure: of, digest: null });
 
 let host: TestHost;
 vi.setConfig({ testTimeout: 30_000 });
@@ -49,17 +51,19 @@ test("a link that can't be swapped is an error that names it", async () => {
 });
 
 test("what is there is realised; what is nowhere is an obstacle that may pass", async () => {
-  expect(await host.activation.realise(host.makeClosure("here"), never)).toMatchObject({
+  expect(await host.activation.realise(wanted(host.makeClosure("here")), never)).toMatchObject({
     ok: true,
   });
-  const missing = await host.activation.realise(closure("missing"), never);
+  const missing = await host.activation.realise(wanted(closure("missing")), never);
   expect(missing).toMatchObject({ ok: false, error: { final: false } });
   expect(missing.ok ? "" : missing.error.message).toContain(closure("missing"));
 });
 
 test("a closure that lacks its script is not there", async () => {
   mkdirSync(join(host.dir, "closures", closure("half")), { recursive: true });
-  expect(await host.activation.realise(closure("half"), never)).toMatchObject({ ok: false });
+  expect(await host.activation.realise(wanted(closure("half")), never)).toMatchObject({
+    ok: false,
+  });
 });
 
 test("realising copies from the cache, over what an interrupted copy left behind", async () => {
@@ -69,16 +73,16 @@ test("realising copies from the cache, over what an interrupted copy left behind
   const beside = `.realising-${cached}-${host.root.replaceAll("/", "_").slice(-32)}`;
   cpSync(join(host.dir, "cache", cached), join(closures, beside), { recursive: true });
   chmodSync(join(closures, beside, "bin/switch-to-configuration"), 0o644);
-  expect(await host.activation.realise(cached, never)).toEqual({ ok: true, value: null });
+  expect(await host.activation.realise(wanted(cached), never)).toEqual({ ok: true, value: null });
   expect(readdirSync(closures)).toEqual([cached]);
-  expect(await host.activation.realise(cached, never)).toEqual({ ok: true, value: null });
+  expect(await host.activation.realise(wanted(cached), never)).toEqual({ ok: true, value: null });
 });
 
 test("a copy that is called off leaves nothing under the closure's name", async () => {
   const cached = host.makeClosure("cached", {}, "cache");
   const called = new AbortController();
   called.abort();
-  expect(await host.activation.realise(cached, called.signal)).toMatchObject({ ok: false });
+  expect(await host.activation.realise(wanted(cached), called.signal)).toMatchObject({ ok: false });
   expect(existsSync(join(host.dir, "closures", cached))).toBe(false);
 });
 

@@ -75,7 +75,9 @@ async function haveTarget(
   task: Task,
   { rollbackTarget }: OwesRollback,
 ): Promise<string | null> {
-  const had = await tried(() => parts.activation.realise(rollbackTarget, task.signal));
+  // It ran here and was known good; the digest of the release that brought it is no longer kept.
+  const wanted = { closure: rollbackTarget, digest: null };
+  const had = await tried(() => parts.activation.realise(wanted, task.signal));
   if (!had.ok) return `target-gone: ${had.error}`;
   return had.value.ok ? null : `target-gone: ${had.value.error.message}`;
 }

@@ -63,9 +63,10 @@ async function prepare(parts: ActivationParts, task: Task): Promise<Prepared> {
   for (let failures = 0; ; failures += 1) {
     const record = currentActivating(parts, task);
     if (record === null) return null;
-    const { targetClosure, rollbackTarget, starts } = record;
+    const { targetClosure, rollbackTarget, starts, terms } = record;
+    const { closureDigest: digest } = terms;
     const step = await tried(() =>
-      prepareOnce(parts, task, { targetClosure, rollbackTarget, isFirst: starts === 0 }),
+      prepareOnce(parts, task, { targetClosure, digest, rollbackTarget, isFirst: starts === 0 }),
     );
     if (currentActivating(parts, task) === null) return null;
     const outcome: Step = step.ok ? step.value : { kind: "wait", obstacle: step.error };
@@ -84,6 +85,7 @@ type Step =
 
 interface Closures {
   readonly targetClosure: ClosureHash;
+  readonly digest: string | null;
   readonly rollbackTarget: ClosureHash | null;
   /** No start of this attempt has been committed. */
   readonly isFirst: boolean;
@@ -92,7 +94,7 @@ interface Closures {
 async function prepareOnce(
   parts: ActivationParts,
   task: Task,
-  { targetClosure, rollbackTarget, isFirst }: Closures,
+  { targetClosure, digest, rollbackTarget, isFirst }: Closures,
 ): Promise<Step> {
   const { activation } = parts;
   // Busy is waited for and is no failure (hazard 56): the unit of an older record may still be ending.
@@ -111,7 +113,8 @@ async function prepareOnce(
   }
   const room = await activation.preflight(targetClosure);
   if (!room.ok) return { kind: "wait", obstacle: room.error.message };
-  const realised = await activation.realise(targetClosure, task.signal);
+  const wanted = { closure: targetClosure, digest };
+  const realised = await activation.realise(wanted, task.signal);
   if (task.signal.aborted) return { kind: "wait", obstacle: "called off" };
   if (!realised.ok) {
     if (!realised.error.final) return { kind: "wait", obstacle: realised.error.message };

@@ -273,6 +273,28 @@ test("a signature that is refused is final", async () => {
   });
 });
 
+test("the backend is told the digest that the verified release gives, on every try", async () => {
+  const told: unknown[] = [];
+  bench.start(() => {}, {
+    ...bench.host.activation,
+    realise: async (wanted) => {
+      told.push(wanted);
+      return { ok: false, error: { final: told.length === 2, message: "other content" } };
+    },
+  });
+  const target = closure("covered");
+  bench.loop.acknowledge(target, bench.old);
+  const { record } = bench.loop;
+  if (record.kind !== "Activating") throw new Error(record.kind);
+  const closureDigest = "c".repeat(64);
+  bench.loop.put({ ...record, terms: { ...record.terms, closureDigest } });
+  await bench.reaches("Failed");
+  expect(told).toEqual([
+    { closure: target, digest: closureDigest },
+    { closure: target, digest: closureDigest },
+  ]);
+});
+
 test("a unit of another record is waited for: busy is no failure (hazard 56)", async () => {
   const gate = bench.host.makeClosure("gate", {
     switch: "mkfifo gate; : > entered; read go < gate",

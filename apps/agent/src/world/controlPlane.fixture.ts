@@ -218,7 +218,9 @@ export class TestControlPlane {
     const targetClosure = own?.closure;
     if (targetClosure === undefined) throw new Error("the host is not in the release");
     if (mirror === undefined) {
-      const terms = { policy: release.policy, wave: 1, soakSecs: release.waves[0]?.soakSecs ?? 0 };
+      const { policy, waves } = release;
+      const soakSecs = waves[0]?.soakSecs ?? 0;
+      const terms = { policy, wave: 1, soakSecs, closureDigest: own?.closureDigest ?? null };
       const journalId = this.journals.at(-1);
       if (journalId === undefined) throw new Error("no journal yet");
       const record = openHostRollout({

@@ -56,7 +56,7 @@ export const POLICY: Policy = {
   maxFailures: 0,
   deferredCounts: "waiting",
 };
-const TERMS: Terms = { policy: POLICY, wave: 1, soakSecs: 600 };
+const TERMS: Terms = { policy: POLICY, wave: 1, soakSecs: 600, closureDigest: null };
 
 export function seqOf(value: number): Seq {
   invariant(isSeq(value), `${value} is a seq`);

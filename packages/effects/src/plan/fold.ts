@@ -106,7 +106,7 @@ function joined(fleet: FleetState, input: HostJoined): readonly FleetChange[] {
   if (release === null || listed === undefined) return [];
   if (fleet.record(rolloutId, host) !== null) return [];
   const { policy, channel, waves } = release.release;
-  const { wave, closure: targetClosure } = listed;
+  const { wave, closure: targetClosure, closureDigest } = listed;
   const soakSecs = waves.find(({ index }) => index === wave)?.soakSecs ?? 0;
   const record = openHostRollout({
     rolloutId,
@@ -117,7 +117,7 @@ function joined(fleet: FleetState, input: HostJoined): readonly FleetChange[] {
     dispatchedAt,
     soakDueAt: addSecs(dispatchedAt, soakSecs),
     journalId,
-    terms: { policy, wave, soakSecs },
+    terms: { policy, wave, soakSecs, closureDigest },
   });
   return [{ kind: "RecordChanged", record }];
 }

@@ -154,8 +154,10 @@ function opened(host: Host, offer: Offer, { world }: Scene): HostRollout {
 
 function termsOf({ host }: Host, { nth }: Offer, world: Setting) {
   const { hosts, policy, waves } = releaseOf(world, nth);
-  const wave = hosts.find((listed) => listed.host === host)?.wave ?? 1;
-  return { policy, wave, soakSecs: waves[wave - 1]?.soakSecs ?? 0 };
+  const listed = hosts.find((each) => each.host === host);
+  const wave = listed?.wave ?? 1;
+  const { closureDigest = null } = listed ?? {};
+  return { policy, wave, soakSecs: waves[wave - 1]?.soakSecs ?? 0, closureDigest };
 }
 
 /** The record that timers and observations are about. */
