@@ -100,7 +100,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: "    for (const change of batch.changes) writeChange(sql, change);\n",
     replace:
       '    for (const change of batch.changes)\n      if (change.change.kind !== "MarksChanged") writeChange(sql, change);\n',
-    ground: seed(15),
+    ground: seed(20),
     tells: ["I5"],
   },
   {

@@ -20,15 +20,15 @@ export const HOST_BUGS: readonly Bug[] = [
   {
     name: "seq-reused",
     what: "After a crash an agent numbers its events from the last one that was acknowledged.",
-    file: `${AGENT}/journal/journal.ts`,
-    find: "    const journal = new Journal(db, db.name, null);\n",
-    replace: `    const journal = new Journal(db, db.name, null);
+    file: `${AGENT}/journal/sqliteTables.ts`,
+    find: "    this.outbox = new OutboxTable(db);\n",
+    replace: `    this.outbox = new OutboxTable(db);
     db.exec(\`UPDATE host_rollouts SET record = json_set(record, '$.lastSeq', (SELECT max(seq) FROM outbox
       WHERE outbox.rollout_id = host_rollouts.rollout_id AND acked = 1)) WHERE EXISTS (SELECT 1 FROM outbox
       WHERE outbox.rollout_id = host_rollouts.rollout_id AND acked = 0) AND EXISTS (SELECT 1 FROM outbox
       WHERE outbox.rollout_id = host_rollouts.rollout_id AND acked = 1)\`);
     db.exec("DELETE FROM outbox WHERE acked = 0");\n`,
-    ground: seed(13),
+    ground: seed(40),
     tells: ["I6", "I4", "I12", "no-bug"],
   },
   {

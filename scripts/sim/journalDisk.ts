@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Journal } from "@nixwave/agent";
 import type { JournalId } from "@nixwave/effects";
 import type { SeededRandom } from "@nixwave/testkit";
-import { copyOf, type Db, keepingStatements, newJournalDb } from "./databases.ts";
+import { MemoryTables } from "./memoryJournal.ts";
 
 /** A host's disk with the agent's journal: it outlives every process. */
 export interface JournalDisk {
@@ -18,17 +18,17 @@ export interface JournalDisk {
   copy(): JournalDisk;
 }
 
-export function memoryJournal(db: Db = newJournalDb()): JournalDisk {
-  let held = db;
+export function memoryJournal(from: MemoryTables = new MemoryTables()): JournalDisk {
+  let held = from;
   return {
     open: (newJournalId) => Journal.over(held, newJournalId),
     died: () => undefined,
     armCut: () => undefined,
     cut: () => undefined,
     forget: () => {
-      held = newJournalDb();
+      held = new MemoryTables();
     },
-    copy: () => memoryJournal(keepingStatements(copyOf(held))),
+    copy: () => memoryJournal(held.copy()),
   };
 }
 

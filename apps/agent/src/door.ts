@@ -9,7 +9,14 @@ export {
 export { httpControlPlane } from "./inbound/httpControlPlane.ts";
 export { Journal } from "./journal/journal.ts";
 export { JournalUnwritable } from "./journal/openFile.ts";
+export { sealed } from "./journal/outboxTable.ts";
 export { migrate as migrateJournal } from "./journal/schema.ts";
+export {
+  type JournalTables,
+  type KeptOutbox,
+  type KeptRecords,
+  KNOWN_GOOD_MAX,
+} from "./journal/tables.ts";
 export type {
   Http as AgentHttp,
   HttpAnswer,

@@ -42,6 +42,18 @@ interface LineRow {
   readonly bytes: number;
 }
 
+/** A record's last event as the line that is sent; `prev` is the hash of its stream's line before. */
+export function sealed(
+  { host, rolloutId, lastSeq }: HostRollout,
+  event: OutboundAgentEvent,
+  prev: Sha256 | null,
+): { readonly seq: Seq; readonly line: string; readonly hash: string; readonly bytes: number } {
+  if (lastSeq === 0) throw new Error(`an event of ${rolloutId} has no number`);
+  const line = encodeLine({ host, rolloutId, seq: lastSeq, prev, event });
+  const hash = createHash("sha256").update(line).digest("hex");
+  return { seq: lastSeq, line, hash, bytes: Buffer.byteLength(line) };
+}
+
 /**
  * The outbox: one order per host, and a hash chain per stream. A number once given is never dropped: lines leave only
  * after they were acknowledged, and those of the newest acknowledged rollout and of its `previous` not even then.
@@ -57,12 +69,8 @@ export class OutboxTable {
 
   /** Writes the line of the record's last event; `prev` is set here and nowhere else. */
   append(record: HostRollout, event: OutboundAgentEvent): void {
-    const seq = record.lastSeq;
-    if (seq === 0) throw new Error(`an event of ${record.rolloutId} has no number`);
-    const { host, rolloutId } = record;
-    const line = encodeLine({ host, rolloutId, seq, prev: this.#lastHash(rolloutId), event });
-    const hash = createHash("sha256").update(line).digest("hex");
-    const bytes = Buffer.byteLength(line);
+    const { rolloutId } = record;
+    const { seq, line, hash, bytes } = sealed(record, event, this.#lastHash(rolloutId));
     this.#db
       .prepare(
         "INSERT INTO outbox (rollout_id, seq, kind, line, hash, bytes) VALUES (?, ?, ?, ?, ?, ?)",
