@@ -178,6 +178,7 @@ export class SimHost {
       disk: {
         readText: (path) => this.machine.probeFile(path),
         writeAtomically: () => undefined,
+        remove: () => undefined,
         freeBytes: () => 10_000_000,
       },
       crash: { at: (point) => life.pass(point) },

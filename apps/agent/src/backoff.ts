@@ -21,9 +21,14 @@ export class Backoff {
   }
 
   async failed(signal: AbortSignal, retryAfterSecs: number | null = null): Promise<void> {
+    await pause(this.#timer, this.nextMs(retryAfterSecs), signal);
+  }
+
+  /** How long to wait after one more failure. */
+  nextMs(retryAfterSecs: number | null): number {
     const most = Math.min(MAX_MS, FIRST_MS * 2 ** Math.min(this.#failures, 10));
     this.#failures += 1;
     const least = Math.min(retryAfterSecs ?? 0, RETRY_AFTER_SECS_MAX) * 1000;
-    await pause(this.#timer, least + Math.ceil(most * this.#random.unit()), signal);
+    return least + Math.ceil(most * this.#random.unit());
   }
 }

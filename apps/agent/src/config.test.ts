@@ -45,13 +45,18 @@ test.each([
   [{ channel: "Stable!" }, "config.channel: expected a channel"],
   [
     { controlPlane: "http://10.0.0.1:8080" },
-    "config.controlPlane: expected http://127.0.0.1:PORT: without TLS",
+    "config.controlPlane: expected https://HOST:PORT: without TLS an agent talks to its own machine only",
   ],
+  [{ controlPlane: "http://127.0.0.1.example.org" }, "config.controlPlane: expected https://"],
+  [{ controlPlane: "ftp://cp.example.org" }, "config.controlPlane: expected https://"],
   [
     { controlPlane: "https://cp.example.org" },
-    "config.controlPlane: expected http://127.0.0.1:PORT",
+    "config.insecureLoopback: expected http://127.0.0.1",
   ],
-  [{ controlPlane: "http://127.0.0.1.example.org" }, "config.controlPlane: expected"],
+  [{ authority: "/etc/nixwave/ca.pem" }, "config.authority: expected https://"],
+  [{ controlPlaneName: "cp-1" }, "config.controlPlaneName: expected https://"],
+  [{ enrolment: { tokenFile: "/run/token" } }, "config.enrolment: expected https://"],
+  [{ insecureLoopback: undefined }, "config.insecureLoopback: expected true"],
   [{ controlPlane: "http://127.0.0.1:80/path" }, "config.controlPlane: expected"],
   [{ insecureLoopback: false }, "config.insecureLoopback: expected true"],
   [{ stateDir: "state" }, "config.stateDir: expected an absolute path"],
@@ -62,6 +67,54 @@ test.each([
 ])("%j is one sentence with the place", (over, sentence) => {
   const config = read(over);
   expect(config).toMatchObject({ ok: false, error: expect.stringContaining(sentence) });
+});
+
+const SECURE = {
+  controlPlane: "https://cp.example.org:8460",
+  insecureLoopback: undefined,
+  authority: "/etc/nixwave/ca.pem",
+};
+
+test.each([
+  [
+    {},
+    {
+      authority: "/etc/nixwave/ca.pem",
+      controlPlaneName: "cp.example.org",
+      enrolBy: { kind: "ssh", path: "/etc/ssh/ssh_host_ed25519_key" },
+    },
+  ],
+  [
+    { controlPlane: "https://[::1]:8460", enrolment: { sshHostKey: "/keys/host" } },
+    {
+      authority: "/etc/nixwave/ca.pem",
+      controlPlaneName: "::1",
+      enrolBy: { kind: "ssh", path: "/keys/host" },
+    },
+  ],
+  [
+    { controlPlaneName: "cp-1", enrolment: { tokenFile: "/run/token" } },
+    {
+      authority: "/etc/nixwave/ca.pem",
+      controlPlaneName: "cp-1",
+      enrolBy: { kind: "token", path: "/run/token" },
+    },
+  ],
+])("over TLS, %j", (over, tls) => {
+  expect(read({ ...SECURE, ...over })).toMatchObject({ ok: true, value: { tls } });
+});
+
+test.each([
+  [{ authority: undefined }, "config.authority: expected the path of the CA's certificate"],
+  [{ authority: "ca.pem" }, "config.authority: expected an absolute path"],
+  [{ controlPlaneName: "two words" }, "config.controlPlaneName: expected a name such as"],
+  [{ enrolment: { token: "secret" } }, 'config.enrolment: expected { "sshHostKey": PATH }'],
+  [{ enrolment: { sshHostKey: "/a", tokenFile: "/b" } }, "config.enrolment: expected {"],
+])("over TLS, %j is one sentence with the place", (over, sentence) => {
+  expect(read({ ...SECURE, ...over })).toMatchObject({
+    ok: false,
+    error: expect.stringContaining(sentence),
+  });
 });
 
 test("a file that is missing or no JSON is named", () => {

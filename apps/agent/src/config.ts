@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { err, ok, type Result } from "@nixwave/effects";
-import { channel, hostName, sentence } from "@nixwave/protocol";
+import { channel, hostName, isControlPlaneName, sentence } from "@nixwave/protocol";
 import { z } from "zod";
+import type { EnrolBy } from "./identity/evidence.ts";
 
 const absolutePath = z
   .string()
@@ -16,24 +17,40 @@ const secs = (most: number) =>
 
 const LOOPBACK = /^(127(\.\d{1,3}){3}|\[::1\]|localhost)$/;
 
-/** Plain HTTP stays on this machine: signed releases and TLS are not built yet, and nothing else would protect it. */
-const loopbackUrl = z.string().refine(
+const controlPlaneUrl = z.string().refine(
   (text) => {
     if (!URL.canParse(text)) return false;
-    const { protocol, hostname, pathname, search, username } = new URL(text);
-    return (
-      protocol === "http:" &&
-      LOOPBACK.test(hostname) &&
-      pathname === "/" &&
-      search === "" &&
-      username === ""
-    );
+    const { protocol, pathname, search, username } = new URL(text);
+    return /^https?:$/.test(protocol) && pathname === "/" && search === "" && username === "";
   },
-  {
-    error:
-      "expected http://127.0.0.1:PORT: without TLS, which this version does not have yet, an agent talks to its own machine only",
-  },
+  { error: "expected https://HOST:PORT, without a path" },
 );
+
+/** Where OpenSSH keeps it, on NixOS as elsewhere. */
+const SSH_HOST_KEY = "/etc/ssh/ssh_host_ed25519_key";
+
+const enrolment = z
+  .union(
+    [
+      z.strictObject({ sshHostKey: absolutePath }).readonly(),
+      z.strictObject({ tokenFile: absolutePath }).readonly(),
+    ],
+    { error: 'expected { "sshHostKey": PATH } or { "tokenFile": PATH }' },
+  )
+  .transform(
+    (from): EnrolBy =>
+      "sshHostKey" in from
+        ? { kind: "ssh", path: from.sshHostKey }
+        : { kind: "token", path: from.tokenFile },
+  );
+
+/** How the CP and this host prove themselves to each other. Null: not at all, on the loopback. */
+export interface Tls {
+  /** The CA's certificate: a path. */
+  readonly authority: string;
+  readonly controlPlaneName: string;
+  readonly enrolBy: EnrolBy;
+}
 
 const regex = z.string().refine(
   (text) => {
@@ -50,10 +67,18 @@ const configSchema = z
   .strictObject({
     host: hostName,
     channel,
-    controlPlane: loopbackUrl,
-    insecureLoopback: z.literal(true, {
-      error: "expected true: it says that plain HTTP on the loopback is meant",
-    }),
+    controlPlane: controlPlaneUrl,
+    insecureLoopback: z
+      .literal(true, { error: "expected true: it says that plain HTTP on the loopback is meant" })
+      .optional(),
+    /** The CA that the control plane's certificate is of; never the certificate itself, which changes. */
+    authority: absolutePath.optional(),
+    /** The control plane's own name, where it is not the one in the address. */
+    controlPlaneName: z
+      .string()
+      .refine(isControlPlaneName, { error: "expected a name such as cp.example.org" })
+      .optional(),
+    enrolment: enrolment.optional(),
     stateDir: absolutePath,
     activation: z.discriminatedUnion("backend", [
       z
@@ -80,7 +105,42 @@ const configSchema = z
       .nullable()
       .default(null),
   })
+  .transform(
+    ({ insecureLoopback, authority, controlPlaneName, enrolment: by, ...config }, context) => {
+      const refused = (path: string, message: string) => {
+        context.addIssue({ code: "custom", path: [path], message });
+        return z.NEVER;
+      };
+      const { protocol, hostname } = new URL(config.controlPlane);
+      if (protocol === "http:") {
+        if (!LOOPBACK.test(hostname)) return refused("controlPlane", HTTPS_EXPECTED);
+        if (insecureLoopback !== true) return refused("insecureLoopback", LOOPBACK_EXPECTED);
+        for (const [name, value] of Object.entries({ authority, controlPlaneName, enrolment: by }))
+          if (value !== undefined)
+            return refused(name, "expected https:// in controlPlane beside it");
+        return { ...config, tls: null };
+      }
+      if (insecureLoopback !== undefined)
+        return refused(
+          "insecureLoopback",
+          "expected http://127.0.0.1:PORT in controlPlane beside it",
+        );
+      if (authority === undefined) return refused("authority", AUTHORITY_EXPECTED);
+      const enrolBy = by ?? { kind: "ssh", path: SSH_HOST_KEY };
+      // An IPv6 address stands in brackets in an address, and without them in a certificate.
+      const name = controlPlaneName ?? hostname.replace(/^\[|\]$/g, "");
+      const tls: Tls = { authority, controlPlaneName: name, enrolBy };
+      return { ...config, tls };
+    },
+  )
   .readonly();
+
+const HTTPS_EXPECTED =
+  "expected https://HOST:PORT: without TLS an agent talks to its own machine only, such as http://127.0.0.1:8080";
+const LOOPBACK_EXPECTED =
+  "expected true beside http://: it says that plain HTTP on the loopback is meant";
+const AUTHORITY_EXPECTED =
+  "expected the path of the CA's certificate, which `nixwave-cp ca` prints";
 
 export type Config = z.output<typeof configSchema>;
 

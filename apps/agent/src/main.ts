@@ -4,8 +4,11 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { type Config, readConfig, reasonOf } from "./config.ts";
 import { type ConsoleRequest, parseDurationSecs } from "./console/request.ts";
 import { showJournal } from "./console/show.ts";
+import { checkIdentityFiles } from "./identity/check.ts";
 import { consolePath } from "./inbound/console.ts";
 import { callConsole } from "./perform/consoleCall.ts";
+import { enrolAlone } from "./perform/enrolAlone.ts";
+import { systemDisk } from "./perform/systemPorts.ts";
 import { runAgent } from "./run.ts";
 
 /** The version of the package, which the heartbeat says. */
@@ -69,7 +72,10 @@ configured("run", "runs the agent")
   });
 
 configured("check-config", "says whether the configuration can be used").action(({ config }) => {
-  const { host, channel, controlPlane } = configOf(config);
+  const read = configOf(config);
+  const { host, channel, controlPlane } = read;
+  const wrong = checkIdentityFiles(read, systemDisk);
+  if (wrong.length > 0) throw new Refused(`${config}: ${wrong.join(" ")}`);
   process.stdout.write(`${config}: ${host} follows ${channel} and asks ${controlPlane}.\n`);
 });
 
@@ -79,6 +85,12 @@ configured("status", "says what the agent does")
     const { text, status } = await ask(config, { command: "status" });
     process.stdout.write(`${json === true ? JSON.stringify(status) : text}\n`);
   });
+
+configured("enroll", "gets this host's certificate now, and says what came of it").action(
+  async ({ config }) => {
+    process.stdout.write(`${await enrol(configOf(config))}\n`);
+  },
+);
 
 configured("hold", "rejects dispatches as retryable for a while")
   .option("--for <duration>", "2h, 90m, 1d")
@@ -127,6 +139,14 @@ async function ask(
   const { ok, text, status } = call.reply;
   if (!ok) throw new Refused(text);
   return { text, status };
+}
+
+/** Through the agent that runs, or instead of it. */
+async function enrol(config: Config): Promise<string> {
+  const call = await callConsole(consolePath(config.stateDir), { command: "enroll" });
+  const { ok, text } = call.kind === "answered" ? call.reply : await enrolAlone(config);
+  if (!ok) throw new Refused(text);
+  return text;
 }
 
 try {

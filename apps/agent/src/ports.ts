@@ -77,6 +77,24 @@ export interface Http {
   request(request: HttpRequest): Promise<HttpAnswer>;
 }
 
+/** In PEM. */
+export interface ShownIdentity {
+  readonly key: string;
+  readonly certificate: string;
+}
+
+/** Connections to a CP that has to prove itself by the pinned CA. Neither CA nor certificate takes a restart to change. */
+export interface Connection {
+  /** Shows this host's certificate; while there is none it waits for one, as long as the request may take. */
+  readonly http: Http;
+  /** Shows none: how a host gets its first. */
+  readonly anonymous: Http;
+  /** One certificate of a CA, or several, in PEM. */
+  pin(authorities: string): void;
+  /** From the next request on; those under way finish as they were begun. */
+  show(identity: ShownIdentity): void;
+}
+
 interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -111,6 +129,8 @@ export interface Disk {
   readText(path: string): string | null;
   /** Written beside it, fsynced, renamed into place, and the folder fsynced. */
   writeAtomically(path: string, text: string): void;
+  /** Nothing happens where there is no such file. */
+  remove(path: string): void;
   freeBytes(path: string): number | null;
 }
 

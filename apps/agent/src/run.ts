@@ -1,10 +1,11 @@
 import { directoryActivation } from "./activation/directory.ts";
 import { type Agent, startAgent } from "./agent.ts";
 import { type Config, redactor } from "./config.ts";
+import { connect } from "./connect.ts";
 import { statusOf } from "./console/status.ts";
+import type { IdentityKeeper } from "./identity/keeper.ts";
 import { consolePath, serveConsole } from "./inbound/console.ts";
 import type { Leaving } from "./inbound/heartbeat.ts";
-import { httpControlPlane } from "./inbound/httpControlPlane.ts";
 import { Journal } from "./journal/journal.ts";
 import { Outage } from "./outage.ts";
 import { newJournalId } from "./outbox.ts";
@@ -66,11 +67,17 @@ export async function runAgent(options: RunOptions): Promise<void> {
       ["journal", journal.facts().journalId],
     ],
   });
+  const journalId = () => journal.facts().journalId;
+  const connected = connect({ config, ports, journalId, logs });
+  const { controlPlane, identity } = connected;
   const metrics = new Metrics(() => {
     const { rows, bytes } = journal.outbox.size();
-    return { outboxRows: rows, outboxBytes: bytes };
+    return {
+      outboxRows: rows,
+      outboxBytes: bytes,
+      certificateExpiresAt: identity?.expiresAt ?? null,
+    };
   });
-  const http = systemHttp();
   const broken = Promise.withResolvers<never>();
   const path = env["PATH"] ?? "/usr/bin:/bin";
   const { root, closures, cache } = config.activation;
@@ -80,7 +87,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     probeEnv: { PATH: path },
     journal,
     activation: directoryActivation({ root, closures, cache, path }, ports),
-    controlPlane: httpControlPlane(config.controlPlane, config.host, http),
+    controlPlane,
     ports,
     redact: redactor(config.redact),
     metrics,
@@ -90,7 +97,9 @@ export async function runAgent(options: RunOptions): Promise<void> {
   let server: Closable | null = null;
   const unpublish = publishMetrics(metrics, config.metrics, ports, logs);
   try {
-    server = await openConsole(agent, journal, options, logs);
+    server = await openConsole(agent, journal, identity, options, logs);
+    // Only one agent of a state directory asks for certificates.
+    identity?.run().catch(broken.reject);
     const unnotify = notifySystemd(env, ports);
     await Promise.race([aborted(stopping), broken.promise]);
     unnotify();
@@ -100,7 +109,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     unpublish();
     server?.close();
     journal.close();
-    await http.close();
+    await connected.close();
   }
 }
 
@@ -147,16 +156,23 @@ async function openJournal(
 async function openConsole(
   agent: Agent,
   journal: Journal,
+  identity: IdentityKeeper | null,
   { config, agentVersion }: RunOptions,
   logs: Logs,
 ): Promise<Closable | null> {
   const { host, channel, stateDir } = config;
   const status = () => {
     const now = agent.clock.now();
-    return statusOf(journal, { host, channel, agentVersion, now, trouble: agent.outage.reason });
+    const trouble = agent.outage.reason;
+    const known = identity?.shown() ?? null;
+    return statusOf(journal, { host, channel, agentVersion, now, trouble, identity: known });
   };
   try {
-    return await serveConsole(consolePath(stateDir), { mailbox: agent.mailbox, status });
+    return await serveConsole(consolePath(stateDir), {
+      mailbox: agent.mailbox,
+      status,
+      enrol: identity === null ? null : () => identity.ask(),
+    });
   } catch (cause) {
     if (!agent.outage.covers(cause)) throw cause;
     // Without a console the agent still does what it is for.

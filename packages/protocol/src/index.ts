@@ -13,6 +13,7 @@ export {
   type Authority,
   type Certificate,
   certificatePem,
+  commonNameOf,
   readAuthorityPem,
   readCertificate,
   readCertificatePem,

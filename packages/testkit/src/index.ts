@@ -12,4 +12,5 @@ export * from "./sim/network.ts";
 export * from "./sim/random.ts";
 export * from "./sim/shrink.ts";
 export * from "./sim/time.ts";
+export * from "./sshHostKey.ts";
 export * from "./transcript.ts";

@@ -1,3 +1,4 @@
+import type { IdentityShown } from "../identity/shown.ts";
 import type { Mailbox } from "../input.ts";
 import type { ConsoleReply, ConsoleRequest } from "./request.ts";
 import { renderStatus, type Status } from "./status.ts";
@@ -5,12 +6,14 @@ import { renderStatus, type Status } from "./status.ts";
 export interface ConsoleParts {
   readonly mailbox: Mailbox;
   readonly status: () => Status;
+  /** Asks for the certificate that is missing or due; null without TLS. */
+  readonly enrol: (() => Promise<IdentityShown>) | null;
 }
 
 /** What the console asks goes through the loop like everything else. */
 export async function answerConsole(
   request: ConsoleRequest,
-  { mailbox, status }: ConsoleParts,
+  { mailbox, status, enrol }: ConsoleParts,
 ): Promise<ConsoleReply> {
   switch (request.command) {
     case "status": {
@@ -27,6 +30,11 @@ export async function answerConsole(
         ok: true,
         text: `Dispatches are rejected as retryable until ${hold.until}. What runs goes on.`,
       };
+    }
+    case "enroll": {
+      if (enrol === null) return { ok: false, text: NO_TLS };
+      const { state, says } = await enrol();
+      return { ok: state === "Valid", text: says };
     }
     case "rollback": {
       const { reason } = request;
@@ -46,3 +54,6 @@ export async function answerConsole(
     }
   }
 }
+
+export const NO_TLS =
+  "This agent talks plain HTTP to its own machine (insecureLoopback), where no certificate is needed.";

@@ -15,6 +15,7 @@ export const requestSchema = z.discriminatedUnion("command", [
     })
     .readonly(),
   z.strictObject({ command: z.literal("rollback"), reason }).readonly(),
+  z.strictObject({ command: z.literal("enroll") }).readonly(),
 ]);
 export type ConsoleRequest = z.output<typeof requestSchema>;
 

@@ -10,7 +10,14 @@ import { renderStatus, statusOf } from "./status.ts";
 
 const says = (world: World): string => {
   const now = world.agent.clock.now();
-  const of = { host: HOST, channel: CHANNEL, agentVersion: "0.0.0", now, trouble: null };
+  const of = {
+    host: HOST,
+    channel: CHANNEL,
+    agentVersion: "0.0.0",
+    now,
+    trouble: null,
+    identity: null,
+  };
   const status = statusOf(world.journal, of);
   // What goes out as JSON has no instant but in RFC 3339.
   expect(JSON.stringify(status)).not.toMatch(/":\d{13}[,}]/);

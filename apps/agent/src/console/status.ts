@@ -9,6 +9,7 @@ import {
 } from "@nixwave/effects";
 import { formatInstant, shownHostRollout } from "@nixwave/protocol";
 import { z } from "zod";
+import type { IdentityShown } from "../identity/shown.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { OutboxCounts, RefusedLine } from "../journal/outboxTable.ts";
 
@@ -32,6 +33,8 @@ export interface Status {
   readonly opaqueRecords: number;
   /** Why nothing can be written now, or null. */
   readonly trouble: string | null;
+  /** The certificate that this host is known by; null without TLS. */
+  readonly identity: IdentityShown | null;
 }
 
 export interface StatusOf {
@@ -40,15 +43,16 @@ export interface StatusOf {
   readonly agentVersion: string;
   readonly now: Instant;
   readonly trouble: string | null;
+  readonly identity: IdentityShown | null;
 }
 
 export function statusOf(journal: Journal, of: StatusOf): Status {
-  const { now, trouble, ...identity } = of;
+  const { now, ...rest } = of;
   const facts = journal.facts();
   const current = journal.records.current();
   const hold = facts.hold !== null && facts.hold.until > now ? facts.hold : null;
   return {
-    ...identity,
+    ...rest,
     journalId: facts.journalId,
     now: formatInstant(now),
     current: current === null ? null : z.encode(shownHostRollout, current),
@@ -59,7 +63,6 @@ export function statusOf(journal: Journal, of: StatusOf): Status {
     refusedEvents: journal.outbox.refused(),
     newestRelease: facts.newestCreatedAt === null ? null : formatInstant(facts.newestCreatedAt),
     opaqueRecords: journal.all().filter((record) => record.kind === "opaque").length,
-    trouble,
   };
 }
 
@@ -117,6 +120,7 @@ export function renderStatus(status: Status): string {
   const rows: readonly (readonly [string, string])[] = [
     ["host", `${status.host}, channel ${status.channel}`],
     ["rollout", status.says],
+    ...(status.identity === null ? [] : [["identity", status.identity.says] as const]),
     ["known good", status.knownGood ?? "none yet"],
     ["held", hold === null ? "no" : `until ${hold.until}: ${hold.reason}`],
     ["outbox", `${outbox.unacknowledged} to send, ${outbox.rows} kept, ${outbox.refused} refused`],

@@ -15,14 +15,17 @@ interface Allowance {
 }
 const USUAL: Allowance = { timeoutMs: ANSWER_WITHIN_MS, answerBytesMax: ANSWER_BYTES_MAX };
 
-/** The CP behind the one typed client. Loopback without TLS: a header stands for the certificate's name. */
-export function httpControlPlane(base: string, host: HostName, http: Http): ControlPlane {
+/** The CP behind the one typed client. `host`, without TLS on the loopback: a header stands for the certificate's name. */
+export function httpControlPlane(base: string, host: HostName | null, http: Http): ControlPlane {
   const clientFor = (journalId: JournalId, allowance: Allowance): Client =>
     client(
       base,
       ({ signal, ...request }) =>
         http.request({ ...request, ...allowance, ...(signal === null ? {} : { signal }) }),
-      () => ({ [HEADER.host]: host, [HEADER.journal]: journalId }),
+      () => ({
+        ...(host === null ? {} : { [HEADER.host]: host }),
+        [HEADER.journal]: journalId,
+      }),
     );
   return {
     poll: async (journalId, { waitSecs, holding }, signal) => {

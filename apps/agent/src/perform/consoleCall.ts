@@ -6,7 +6,13 @@ export type ConsoleCall =
   /** Nobody listens there. */
   | { readonly kind: "no-agent"; readonly reason: string };
 
-const ANSWER_WITHIN_MS = 10_000;
+/** An enrolment waits for the control plane, and for whoever signs there. */
+const ANSWER_WITHIN_MS = {
+  status: 10_000,
+  hold: 10_000,
+  rollback: 10_000,
+  enroll: 90_000,
+} as const satisfies Record<ConsoleRequest["command"], number>;
 
 /** Asks the agent that runs on this host. Never rejects. */
 export function callConsole(path: string, request: ConsoleRequest): Promise<ConsoleCall> {
@@ -20,9 +26,8 @@ export function callConsole(path: string, request: ConsoleRequest): Promise<Cons
       socket.write(`${JSON.stringify(request)}\n`);
     });
     socket.setEncoding("utf8");
-    socket.setTimeout(ANSWER_WITHIN_MS, () =>
-      none(`no answer within ${ANSWER_WITHIN_MS / 1000} s`),
-    );
+    const withinMs = ANSWER_WITHIN_MS[request.command];
+    socket.setTimeout(withinMs, () => none(`no answer within ${withinMs / 1000} s`));
     socket.on("error", (cause) => none(cause.message));
     socket.on("data", (chunk: string) => {
       text += chunk;

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http";
-import type { EmitMetric, MetricName } from "@nixwave/effects";
+import type { EmitMetric, Instant, MetricName } from "@nixwave/effects";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { InputKind } from "../input.ts";
 import type { Disk, Timer } from "../ports.ts";
@@ -19,6 +19,8 @@ const HELP = {
 export interface Gauges {
   readonly outboxRows: number;
   readonly outboxBytes: number;
+  /** Null while this host has none, or needs none. */
+  readonly certificateExpiresAt: Instant | null;
 }
 
 /** Everything that this process counts. Label sets are bounded. */
@@ -59,6 +61,17 @@ export class Metrics {
       });
     gauge("nixwave_outbox_rows", "Lines in the outbox", () => gauges().outboxRows);
     gauge("nixwave_outbox_bytes", "Bytes of the lines in the outbox", () => gauges().outboxBytes);
+    new Gauge({
+      name: "nixwave_certificate_expires_timestamp_seconds",
+      help: "When this host's certificate ends; absent while it has none",
+      registers,
+      collect() {
+        const { certificateExpiresAt } = gauges();
+        this.reset();
+        if (certificateExpiresAt === null) this.remove();
+        else this.set(certificateExpiresAt / 1000);
+      },
+    });
   }
 
   count({ name, labels, value }: EmitMetric): void {

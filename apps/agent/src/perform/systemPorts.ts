@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statfsSync,
   writeSync,
 } from "node:fs";
@@ -54,6 +55,7 @@ export const systemDisk: Disk = {
     fsyncSync(folder);
     closeSync(folder);
   },
+  remove: (path) => rmSync(path, { force: true }),
   freeBytes: (path) => {
     try {
       const { bavail, bsize } = statfsSync(path);

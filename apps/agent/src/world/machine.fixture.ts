@@ -126,6 +126,7 @@ export class TestMachine {
   readonly disk: Disk = {
     readText: (path) => (path.endsWith(PROBE_FILE) ? this.probeFile : null),
     writeAtomically: () => {},
+    remove: () => {},
     freeBytes: () => 10_000_000,
   };
 

@@ -71,6 +71,10 @@ export const readCertificatePem = (text: string): Result<Certificate, string> =>
 export const certificatePem = ({ der }: Pick<Certificate, "der">): string =>
   toPem("CERTIFICATE", der);
 
+/** The subject's common name, for people; null where it has none. */
+export const commonNameOf = ({ attributes }: Pick<Certificate, "attributes">): string | null =>
+  attributes.find(({ type }) => type === OID.commonName)?.text ?? null;
+
 /** When to ask for the next one: at half of its life. */
 export const renewAt = ({ notBefore, notAfter }: Pick<Certificate, "notBefore" | "notAfter">) =>
   instant(notBefore + Math.floor((notAfter - notBefore) / 2));
