@@ -1,8 +1,8 @@
 /** What `nixwave init` writes: a fleet of eight hosts whose comments teach. A test releases it. */
 export const EXAMPLE_FLEET = `# A fleet for Nixwave. Release it with:
 #
-#   nixwave release --fleet fleet.yaml --to releases --dry-run     (say what would change)
-#   nixwave release --fleet fleet.yaml --to releases               (do it)
+#   nixwave release --dry-run     (say what would change)
+#   nixwave release               (sign it, and make it current)
 #
 # Everything here is checked before anything is written; an error names the line.
 
@@ -10,6 +10,8 @@ schemaVersion: 1
 
 # One entry per host. A host belongs to one channel, and runs the closure that its newest release names.
 # \`closure\` is the base name of a store path: nix build .#…toplevel && basename $(readlink result)
+# With \`sshHostKey: ssh-ed25519 AAAA…\`, the line of its /etc/ssh/ssh_host_ed25519_key.pub, a host enrols by itself; else make it
+# a token: nixwave join-token web-1
 # To release new closures without editing this file: --closure web-1=5kxq1…-nixos-system-web-1
 hosts:
   canary-1: { system: x86_64-linux, channel: stable, tags: [canary], closure: 00000000000000000000000000000001-canary-1-os-1 }

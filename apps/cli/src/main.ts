@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
 import { instant } from "@nixwave/effects";
 import { run } from "./program.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -19,6 +20,27 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+/** One line from the person; `shown` is false for secrets, and then nothing of it is echoed. Ctrl-C at a question is a no. */
+async function ask(question: string, shown: boolean): Promise<string> {
+  const muted = new Writable({
+    write: (_chunk, _encoding, done) => {
+      done();
+    },
+  });
+  const output = shown ? process.stderr : muted;
+  const lines = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY });
+  if (!shown) process.stderr.write(question);
+  try {
+    return await lines.question(question, { signal: stop.signal });
+  } catch (cause) {
+    if (stop.signal.aborted) return "";
+    throw cause;
+  } finally {
+    lines.close();
+    if (!shown) process.stderr.write("\n");
+  }
+}
+
 const surroundings: Surroundings = {
   terminal: {
     data: (text) => {
@@ -27,18 +49,8 @@ const surroundings: Surroundings = {
     talk: (text) => {
       process.stderr.write(text);
     },
-    ask: async (question) => {
-      const lines = createInterface({ input: process.stdin, output: process.stderr });
-      try {
-        return await lines.question(question, { signal: stop.signal });
-      } catch (cause) {
-        // Ctrl-C at a question is a no.
-        if (stop.signal.aborted) return "";
-        throw cause;
-      } finally {
-        lines.close();
-      }
-    },
+    ask: (question) => ask(question, true),
+    askSecret: (question) => ask(question, false),
     interactive: process.stdin.isTTY && process.stderr.isTTY,
     screen: process.stdout.isTTY,
     columns: () => process.stdout.columns ?? COLUMNS,

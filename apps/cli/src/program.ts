@@ -26,10 +26,10 @@ Times are relative; with --json they are RFC 3339 in UTC. Colour is off with NO_
 ${EXIT_HELP}
 
 Begin here:
-  $ nixwave init demo                                       an example fleet that teaches
-  $ nixwave release --fleet demo/fleet.yaml --to releases   make a release of it
-  $ nixwave status --watch                                  see it roll out
-  $ nixwave why web-1                                       see why a host is where it is
+  $ nixwave init demo && cd demo    an example fleet that teaches, a key, and the repository that it signs
+  $ nixwave release                 make a signed release of it
+  $ nixwave status --watch          see it roll out
+  $ nixwave why web-1               see why a host is where it is
 `;
 
 function rootCommand(surroundings: Surroundings) {

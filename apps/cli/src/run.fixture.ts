@@ -18,20 +18,25 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What the person answers; without it nobody is there to ask. */
   readonly answer?: string;
+  /** What the person types where nothing is shown, one after the other. */
+  readonly secrets?: readonly string[];
+  /** The clock when it begins. */
+  readonly now?: Instant;
   /** stdout is a terminal that can be redrawn. */
   readonly screen?: boolean;
   /** Called for each wait, before the clock moves on; `ctrlC` is the key. */
   readonly onWait?: (waits: number, ctrlC: () => void) => void;
 }
 
-const TEST_NOW: Instant = instant(Date.parse("2026-11-24T09:24:10.000Z"));
+export const TEST_NOW: Instant = instant(Date.parse("2026-11-24T09:24:10.000Z"));
 /** A command that waits more often than this in a test waits for ever. */
 const WAITS_MAX = 10_000;
 
 export async function runCli(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   let data = "";
   let talk = "";
-  let now = TEST_NOW;
+  let now = options.now ?? TEST_NOW;
+  const secrets = [...(options.secrets ?? [])];
   let waits = 0;
   const stop = new AbortController();
   const surroundings: Surroundings = {
@@ -46,7 +51,11 @@ export async function runCli(argv: readonly string[], options: RunOptions = {}):
         talk += question;
         return options.answer ?? "";
       },
-      interactive: options.answer !== undefined,
+      askSecret: async (question) => {
+        talk += question;
+        return secrets.shift() ?? "";
+      },
+      interactive: options.answer !== undefined || options.secrets !== undefined,
       screen: options.screen ?? false,
       columns: () => 100,
       rows: () => 40,

@@ -6,6 +6,8 @@ interface Terminal {
   talk(text: string): void;
   /** One line from the person. Called only where `interactive`. */
   ask(question: string): Promise<string>;
+  /** A secret from the person: what is typed is not shown. Called only where `interactive`. */
+  askSecret(question: string): Promise<string>;
   /** A person can answer: stdin and stderr are a terminal. */
   readonly interactive: boolean;
   /** stdout is a terminal that can be redrawn. */

@@ -114,6 +114,7 @@ test.each([
     data: () => undefined,
     talk: () => undefined,
     ask: async () => "",
+    askSecret: async () => "",
     interactive: screen,
     screen,
     columns: () => 80,

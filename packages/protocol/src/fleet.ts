@@ -1,5 +1,6 @@
 import { err, isAttempt, ok, type Result } from "@nixwave/effects";
 import { z } from "zod";
+import { parseSshPublicKey } from "./identity/sshKey.ts";
 import { channel, closureHash, hostName } from "./ids.ts";
 import { type Finding, type Placed, readPlaced } from "./placed.ts";
 import { durationSecs, policySchema } from "./policy.ts";
@@ -35,10 +36,18 @@ const byId = <K extends z.ZodType<string, string>, V extends z.ZodType>(
 const listOf = <T extends z.ZodType>(item: T, what: string) =>
   z.array(item, { error: `expected a list of ${what}` });
 
+const SSH_HOST_KEY =
+  "expected the line of /etc/ssh/ssh_host_ed25519_key.pub, such as ssh-ed25519 AAAA…";
+
 const reason = z
   .string({ error: "expected a reason: it is what `nixwave why` shows" })
   .min(1, { error: "expected a reason: it is what `nixwave why` shows" })
   .max(500);
+
+/** The line of /etc/ssh/ssh_host_ed25519_key.pub, by which a host enrols. */
+const sshHostKey = z.string({ error: SSH_HOST_KEY }).refine((line) => parseSshPublicKey(line).ok, {
+  error: SSH_HOST_KEY,
+});
 
 const host = declared({
   system,
@@ -46,6 +55,7 @@ const host = declared({
   closure: closureHash,
   tags: listOf(tag, "tags").readonly().default([]),
   closureDigest: closureDigest.nullable().default(null),
+  sshHostKey: sshHostKey.nullable().default(null),
 });
 
 const wave = declared({

@@ -97,11 +97,13 @@ export { type InitOptions, initRepository, type RoleSpec } from "./trust/initRep
 export * from "./trust/keyChanges.ts";
 export {
   generateKey,
+  type Passphrase,
   parseKeyText,
   readKeyFile,
+  readPrivateKey,
   writeKeyFile,
 } from "./trust/keyFile.ts";
-export type { FleetFile } from "./trust/layout.ts";
+export { type FleetFile, fleetTarget } from "./trust/layout.ts";
 export { mirror } from "./trust/mirror.ts";
 export {
   keyIdOf,
@@ -111,6 +113,7 @@ export {
   type TufKey,
   toTufKey,
 } from "./trust/publicKey.ts";
+export * from "./trust/released.ts";
 export * from "./trust/repository.ts";
 export type { Live, Pending, RepositoryProblem } from "./trust/repositoryState.ts";
 export { type Outcome as RepositoryOutcome, VALID_DAYS } from "./trust/settle.ts";

@@ -1,56 +1,114 @@
+import { Option } from "@commander-js/extra-typings";
 import { init } from "../commands/init.ts";
 import { release } from "../commands/release.ts";
 import { operatorOf } from "../connect.ts";
 import type { Root, Shell } from "../program.ts";
+import { DEFAULTS, repositoryOf, settingsIn } from "../signing/settings.ts";
 import { secsOf } from "../until.ts";
-
-const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+import { collect, REPOSITORY, signing } from "./signing.ts";
 
 /** The commands that make fleets and releases. */
 export function releaseCommands(root: Root, shell: Shell): void {
-  root
-    .command("init")
-    .description("Write an example fleet of eight hosts, with comments that teach")
-    .argument("[DIR]", "where fleet.yaml goes; it is never overwritten", ".")
-    .addHelpText("after", "\nExample:\n  $ nixwave init demo && $EDITOR demo/fleet.yaml")
-    .action((folder) => {
-      init(shell.surroundings, folder);
+  initCommand(root, shell);
+  releaseCommand(root, shell);
+}
+
+function initCommand(root: Root, shell: Shell): void {
+  signing(
+    root
+      .command("init")
+      .description(
+        "Make a fleet: an example that teaches, the repository of its releases, a key, and the root for hosts",
+      )
+      .argument(
+        "[DIR]",
+        "the fleet's folder; a fleet.yaml that is there is used, and never overwritten",
+        ".",
+      ),
+  )
+    .option("--passphrase", "seal the new key with a passphrase, which is asked for")
+    .addHelpText(
+      "after",
+      `
+It writes DIR/fleet.yaml, DIR/releases (the repository: copy or serve it as it is), DIR/keys (yours; mode 0600, ignored by git),
+DIR/root.json (for every host) and DIR/nixwave.json, which tells the other commands where these are.
+
+Examples:
+  $ nixwave init demo && cd demo && $EDITOR fleet.yaml
+  $ nixwave init demo --passphrase
+  $ nixwave init demo --key ~/ops-1.key
+  $ nixwave init demo --sign-cmd "ssh-hsm-sign slot-1" --public-key ops-1.pub`,
+    )
+    .action(async (folder, typed) => {
+      await init(shell.desk(), folder, typed);
     });
-  root
-    .command("release")
-    .description("Resolve a fleet declaration and publish it as the channels' current releases")
-    .requiredOption("--fleet <FILE>", "the declaration, in YAML or JSON")
-    .requiredOption("--to <DIR>", "the folder that the control plane serves releases from")
+}
+
+function releaseCommand(root: Root, shell: Shell): void {
+  signing(
+    root
+      .command("release")
+      .description(
+        "Resolve a fleet declaration, sign it, and make it the channels' current releases",
+      ),
+  )
+    .option(
+      "--fleet <FILE>",
+      "the declaration, in YAML or JSON; else nixwave.json's, else fleet.yaml",
+    )
+    .option("--repository <DIR>", REPOSITORY)
+    .addOption(
+      new Option("--to <DIR>", "a folder of unsigned releases").hideHelp().conflicts("repository"),
+    )
     .option("--channel <CHANNEL>", "of one channel only")
     .option("--closure <HOST=CLOSURE>", "instead of the declared one; may be repeated", collect, [])
     .option("--note <TEXT>", "what it is about, for people", "")
     .option("--revision <REV>", "the git commit that it was made from")
     .option("--yes", "do not ask")
-    .option("--dry-run", "say what would change, and write nothing")
+    .option("--dry-run", "say what would change, and write nothing; takes no key")
     .option("--wait", "until the control plane has rolled it out, or it is stopped")
     .option("--timeout <DURATION>", "give up waiting after this", "1h")
     .addHelpText(
       "after",
       `
-A broken declaration writes nothing: every fault is named with its line.
-With --json: { dryRun, releases: [{ channel, rolloutId, previous, hosts, added, removed, moved, rules }], warnings }.
+A broken declaration writes nothing: every fault is named with its line. Hosts that are new, or have another SSH key, are signed
+into fleet/hosts.json first. Where more people have to sign, it waits in the repository, and this ends with 3: nixwave sign
+With --json: { dryRun, releases: [{ channel, rolloutId, previous, hosts, added, removed, moved, rules }], warnings, live, waiting }.
 
 Examples:
-  $ nixwave release --fleet fleet.yaml --to releases --dry-run
-  $ nixwave release --fleet fleet.yaml --to releases --note "kernel 6.12.9"
-  $ nixwave release --fleet fleet.yaml --to releases --closure web-1=$(basename $(readlink result))
-  $ nixwave release --fleet fleet.yaml --to releases --wait --timeout 2h && echo healthy`,
+  $ nixwave release --dry-run
+  $ nixwave release --note "kernel 6.12.9"
+  $ nixwave release --closure web-1=$(basename $(readlink result))
+  $ nixwave release --wait --timeout 2h && echo healthy
+  $ NIXWAVE_KEY=/run/secrets/ci.key nixwave release --repository releases --yes`,
     )
-    .action(async ({ fleet, to, closure, note, yes = false, dryRun = false, ...typed }) => {
-      const { channel = null, revision = null, wait = false, timeout } = typed;
-      const waitSecs = wait ? secsOf("--timeout", timeout) : null;
-      const createdBy = operatorOf(shell.surroundings.env);
-      shell.exitWith(
-        await release(
-          shell.desk(),
-          { fleet, to, channel, closures: closure, note, revision },
-          { yes, dryRun, waitSecs, createdBy },
-        ),
-      );
-    });
+    .action(
+      async ({ fleet, to, repository, closure, note, yes = false, dryRun = false, ...typed }) => {
+        const { surroundings } = shell;
+        const { channel = null, revision = null, wait = false, timeout } = typed;
+        const waitSecs = wait ? secsOf("--timeout", timeout) : null;
+        const place = repositoryOf(surroundings, repository);
+        const declaration = fleet ?? settingsIn(surroundings).fleet ?? DEFAULTS.fleet;
+        shell.exitWith(
+          await release(
+            shell.desk(),
+            {
+              fleet: declaration,
+              to: to ?? place.shown,
+              channel,
+              closures: closure,
+              note,
+              revision,
+            },
+            {
+              yes,
+              dryRun,
+              waitSecs,
+              createdBy: operatorOf(surroundings.env),
+              signing: to === undefined ? { place, signers: typed } : null,
+            },
+          ),
+        );
+      },
+    );
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isChannel } from "@nixwave/effects";
@@ -34,19 +34,6 @@ async function currentRelease() {
   if (!found.ok) throw new Error(found.error.reason);
   return found.value.value;
 }
-
-test("init writes a fleet that can be released as it is, and never overwrites one", async () => {
-  const first = await runCli(["init", "demo"], { cwd: folder });
-  expect(first).toMatchObject({ code: 0, data: "demo/fleet.yaml\n" });
-  writeFileSync(join(folder, "demo/fleet.yaml"), `${EXAMPLE_FLEET}# mine\n`);
-  const again = await runCli(["init", "demo"], { cwd: folder });
-  expect(again.code).toBe(1);
-  expect(again.talk).toMatch(/demo\/fleet\.yaml is there already/);
-  expect(readFileSync(join(folder, "demo/fleet.yaml"), "utf8")).toMatch(/# mine\n$/);
-  const ran = await release([], "demo/fleet.yaml");
-  expect(ran.code).toBe(0);
-  expect(ran.talk).toMatch(/^Released stable@[0-9a-f]{7} to releases\.\n$/);
-});
 
 test("a release is read back as it was declared", async () => {
   writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);

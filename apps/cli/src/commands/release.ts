@@ -1,13 +1,25 @@
+import { resolve } from "node:path";
 import type { RolloutId } from "@nixwave/effects";
-import { formatFinding, type RolloutView } from "@nixwave/protocol";
+import { formatFinding, openRepository, type RolloutView, releaseOf } from "@nixwave/protocol";
 import { type Desk, print, say } from "../desk.ts";
 import { EXIT, type ExitCode, exitCode } from "../exit.ts";
 import { Patience } from "../patience.ts";
 import { NotThere, Refusal } from "../refusal.ts";
-import { type Prepared, prepare, type ReleaseTyped } from "../release/prepare.ts";
-import { publish } from "../release/publish.ts";
-import { counted, shortRollout } from "../render/name.ts";
+import { type By, type Prepared, prepare, type ReleaseTyped } from "../release/prepare.ts";
+import { currentIn, publish } from "../release/publish.ts";
+import {
+  must,
+  type Published,
+  publishSigned,
+  refuseForeignHosts,
+  signedHosts,
+  waitingLine,
+} from "../release/publishSigned.ts";
+import { counted, listed, shortRollout } from "../render/name.ts";
 import { changesScreen, firstEffects } from "../render/release.ts";
+import { type HostChanges, hostChanges } from "../signing/declaredHosts.ts";
+import type { Place } from "../signing/settings.ts";
+import { type SignersTyped, signersOf } from "../signing/signers.ts";
 import { seenOf, settled, type Verdict, verdictOf } from "../verdict.ts";
 import { LOOK_SECS } from "../watch.ts";
 import type { Care } from "./act.ts";
@@ -16,6 +28,8 @@ export interface ReleaseOptions extends Care {
   readonly createdBy: string;
   /** After publishing, wait until the control plane has rolled it out, at most so many seconds. */
   readonly waitSecs: number | null;
+  /** Null for a folder of unsigned releases. */
+  readonly signing: { readonly place: Place; readonly signers: SignersTyped } | null;
 }
 
 /** Makes a release of every channel, or of one, and puts it in place. Nothing is written before all of it is right. */
@@ -24,37 +38,112 @@ export async function release(
   typed: ReleaseTyped,
   options: ReleaseOptions,
 ): Promise<ExitCode> {
-  const { surroundings, style } = desk;
-  const now = surroundings.now();
+  const { surroundings } = desk;
+  const target =
+    options.signing === null ? folderOf(desk, typed.to) : await repositoryIn(desk, options.signing);
   const prepared = await prepare(typed, {
     cwd: surroundings.cwd,
     createdBy: options.createdBy,
-    now,
+    now: surroundings.now(),
+    current: target.current,
   });
+  const publish = await target.ready(prepared, options);
   for (const warning of prepared.warnings) say(desk, `warning: ${formatFinding(warning)}`);
   if (!desk.json) {
-    for (const changes of prepared.changes) print(desk, changesScreen(style, changes));
+    for (const changes of prepared.changes) print(desk, changesScreen(desk.style, changes));
   }
   if (options.dryRun) {
-    if (desk.json) print(desk, [toJson(prepared, true)]);
+    if (desk.json) print(desk, [toJson(prepared, true, null)]);
     else sayDryRun(desk, prepared, typed.to);
     return EXIT.fine;
   }
   await agreed(desk, prepared, options);
-  publish(
-    prepared.folder,
-    prepared.releases.map(({ files }) => files),
-  );
-  if (desk.json) print(desk, [toJson(prepared, false)]);
-  for (const { release: made } of prepared.releases) {
+  const published = await publish();
+  if (desk.json) print(desk, [toJson(prepared, false, published)]);
+  for (const { release: made } of published.live) {
     say(desk, `Released ${shortRollout(made.rolloutId)} to ${typed.to}.`);
   }
+  if (published.waiting.length > 0) {
+    sayWaiting(desk, published);
+    return EXIT.person;
+  }
   if (options.waitSecs === null) return EXIT.fine;
-  return waitFor(
-    desk,
-    prepared.releases.map(({ release: made }) => made.rolloutId),
-    options.waitSecs,
-  );
+  const ids = prepared.releases.map(({ release: made }) => made.rolloutId);
+  return waitFor(desk, ids, options.waitSecs);
+}
+
+/** Where releases go: what is current there, and, once all that can be refused was, the one step that writes. */
+interface Target {
+  readonly current: By["current"];
+  ready(prepared: Prepared, care: Care): Promise<() => Promise<Published>>;
+}
+
+function folderOf({ surroundings }: Desk, to: string): Target {
+  const folder = resolve(surroundings.cwd, to);
+  return {
+    current: (channel) => currentIn(folder, channel, to),
+    ready:
+      async ({ releases }) =>
+      async () => {
+        publish(
+          folder,
+          releases.map(({ files }) => files),
+        );
+        return { live: releases, pending: [], held: [], waiting: [] };
+      },
+  };
+}
+
+async function repositoryIn(
+  desk: Desk,
+  { place, signers: typed }: NonNullable<ReleaseOptions["signing"]>,
+): Promise<Target> {
+  const { surroundings } = desk;
+  const { live } = await must(openRepository(place.path));
+  return {
+    current: async (channel) => {
+      const file = live.channels.get(channel);
+      if (file !== undefined) return await releaseOf(place.path, channel, file);
+      const known = [...live.channels.keys()].join(", ");
+      throw new Refusal(
+        `${place.shown} has no channel ${channel}: it has ${known}. Make one with: nixwave channel add ${channel}`,
+      );
+    },
+    ready: async ({ declared, releases }, { dryRun }) => {
+      const signed = await signedHosts(place, live);
+      const listed = new Set(
+        releases.flatMap(({ release: { hosts } }) => hosts.map(({ host }) => host)),
+      );
+      const own = new Map([...declared].filter(([host]) => listed.has(host)));
+      const changes = hostChanges(signed, own);
+      for (const line of hostLines(changes)) if (!desk.json) say(desk, line);
+      if (dryRun) return () => Promise.reject(new Error("a dry run publishes nothing"));
+      const signers = await signersOf(surroundings, typed);
+      const hands = { directory: place.path, signers, now: surroundings.now() };
+      refuseForeignHosts(changes, live, hands);
+      return () => publishSigned(hands, signed, changes, releases);
+    },
+  };
+}
+
+/** What a release says beside itself: who is who. */
+function hostLines({ before, moved }: HostChanges): readonly string[] {
+  const lines: string[] = [];
+  if (before.size > 0)
+    lines.push(`fleet/hosts.json: ${listed([...before.keys()], 8)} (new, or with another SSH key)`);
+  for (const [host, { channel }] of moved)
+    lines.push(`fleet/hosts.json: ${host} moves to ${channel}`);
+  return lines;
+}
+
+function sayWaiting(desk: Desk, { pending, held, waiting }: Published): void {
+  for (const { release: made } of pending)
+    say(desk, `${shortRollout(made.rolloutId)} is signed, and not live yet.`);
+  for (const { release: made } of held)
+    say(desk, `${made.channel} was not released: fleet/hosts.json comes first.`);
+  for (const one of waiting) say(desk, waitingLine(one));
+  const again = held.length === 0 ? "" : ", and then this command again";
+  say(desk, `next, with one of their keys: nixwave sign${again}`);
 }
 
 function sayDryRun(desk: Desk, { releases }: Prepared, to: string): void {
@@ -73,8 +162,18 @@ async function agreed(desk: Desk, { releases }: Prepared, { yes }: Care): Promis
 }
 
 /** `--json`: what changes, with full ids. */
-const toJson = ({ changes, warnings }: Prepared, dryRun: boolean): string =>
-  JSON.stringify({ dryRun, releases: changes, warnings: warnings.map(formatFinding) });
+const toJson = (
+  { changes, warnings }: Prepared,
+  dryRun: boolean,
+  published: Published | null,
+): string =>
+  JSON.stringify({
+    dryRun,
+    releases: changes,
+    warnings: warnings.map(formatFinding),
+    live: (published?.live ?? []).map(({ release: made }) => made.rolloutId),
+    waiting: published?.waiting ?? [],
+  });
 
 async function waitFor(desk: Desk, ids: readonly RolloutId[], waitSecs: number): Promise<ExitCode> {
   const { surroundings } = desk;

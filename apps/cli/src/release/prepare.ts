@@ -12,23 +12,22 @@ import {
   type Declaration,
   didYouMean,
   type Finding,
+  type FleetHosts,
   formatFinding,
-  type ReadFile,
-  readCurrent,
   readFleet,
-  readRelease,
   refuseOlder,
   resolve,
   type WrittenRelease,
 } from "@nixwave/protocol";
 import { channelNamed, hostNamed } from "../find.ts";
 import { Refusal, systemCode } from "../refusal.ts";
+import { declaredHosts } from "../signing/declaredHosts.ts";
 import { type Changes, changesOf } from "./changes.ts";
-import { readerOf } from "./publish.ts";
 
 /** What was typed of a release. */
 export interface ReleaseTyped {
   readonly fleet: string;
+  /** Where it goes, as people know it. */
   readonly to: string;
   readonly channel: string | null;
   /** `HOST=CLOSURE`, each as typed. */
@@ -39,7 +38,7 @@ export interface ReleaseTyped {
 
 /** A release that could be published as it is. */
 export interface Prepared {
-  readonly folder: string;
+  readonly declared: FleetHosts;
   readonly releases: readonly WrittenRelease[];
   readonly changes: readonly Changes[];
   readonly warnings: readonly Finding[];
@@ -49,6 +48,8 @@ export interface By {
   readonly cwd: string;
   readonly createdBy: string;
   readonly now: Instant;
+  /** What is current now, or null before the first release. */
+  readonly current: (channel: Channel) => Promise<Release | null>;
 }
 
 /** Reads, resolves and compares; writes nothing. Everything that is wrong comes as one Refusal, a line each. */
@@ -61,22 +62,22 @@ export async function prepare(typed: ReleaseTyped, by: By): Promise<Prepared> {
     note: typed.note,
   });
   if (!resolved.ok) throw refusalOf(resolved.error);
-  const folder = resolvePath(by.cwd, typed.to);
   const releases = ofChannel(resolved.value.releases, typed);
   const changes: Changes[] = [];
   for (const { release } of releases) {
-    const previous = await currentOf(readerOf(folder), release.channel, typed.to);
+    const previous = await by.current(release.channel);
     const older = refuseOlder(release, previous?.createdAt ?? null);
     if (older !== null) throw new Refusal(`${typed.to}: ${older}. Is this machine's clock right?`);
     changes.push(changesOf(release, previous));
   }
-  return { folder, releases, changes, warnings: resolved.value.warnings };
+  const declared = declaredHosts(declaration.fleet.hosts);
+  return { declared, releases, changes, warnings: resolved.value.warnings };
 }
 
 const refusalOf = (findings: readonly Finding[]): Refusal =>
   new Refusal(`nothing was released.\n${findings.map(formatFinding).join("\n")}`);
 
-function declarationOf(file: string, cwd: string): Declaration {
+export function declarationOf(file: string, cwd: string): Declaration {
   let text: string;
   try {
     text = readFileSync(resolvePath(cwd, file), "utf8");
@@ -138,15 +139,4 @@ function ofChannel(
   throw new Refusal(
     `--channel ${channel} is not declared in ${fleet}: expected one of ${declared.join(", ")}.${didYouMean(channel, declared)}`,
   );
-}
-
-/** What is current now, or null before the first release. A broken one is no reason to stop: the new one mends it. */
-async function currentOf(read: ReadFile, channel: Channel, shown: string): Promise<Release | null> {
-  const ref = await readCurrent(read, channel);
-  if (!ref.ok) {
-    if (ref.error.code === "unreadable") throw new Refusal(`${shown}/${ref.error.reason}.`);
-    return null;
-  }
-  const release = await readRelease(read, { channel, ref: ref.value });
-  return release.ok ? release.value.value : null;
 }

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { ReadFile, ReleaseFile } from "@nixwave/protocol";
+import type { Channel, Release } from "@nixwave/effects";
+import { type ReadFile, type ReleaseFile, readCurrent, readRelease } from "@nixwave/protocol";
 import { Refusal, systemCode } from "../refusal.ts";
 
 /** Reads a folder of releases by path; null where there is no such file. */
@@ -16,6 +17,22 @@ export const readerOf =
       throw cause;
     }
   };
+
+/** What is current in a folder of unsigned releases. A broken one is no reason to stop: the new one mends it. */
+export async function currentIn(
+  folder: string,
+  channel: Channel,
+  shown: string,
+): Promise<Release | null> {
+  const read = readerOf(folder);
+  const ref = await readCurrent(read, channel);
+  if (!ref.ok) {
+    if (ref.error.code === "unreadable") throw new Refusal(`${shown}/${ref.error.reason}.`);
+    return null;
+  }
+  const release = await readRelease(read, { channel, ref: ref.value });
+  return release.ok ? release.value.value : null;
+}
 
 /**
  * Puts files in place, each whole or not at all: written beside, fsynced, renamed. All that a `current.json` names is on

@@ -62,15 +62,29 @@ export async function writeKeyFile(
   }
 }
 
+/** A passphrase, none, or who is asked for one, which happens for a key that takes one only. */
+export type Passphrase = string | null | ((path: string) => Promise<string | null>);
+
+/** The private key of a key file. The error is a sentence with the path. */
+export async function readPrivateKey(
+  path: string,
+  passphrase: Passphrase,
+): Promise<Result<KeyObject, string>> {
+  const text = await readPrivately(path);
+  if (!text.ok) return text;
+  const asks = typeof passphrase === "function" && takesPassphrase(text.value.trim());
+  const said = asks ? await passphrase(path) : null;
+  const key = await parseKeyText(text.value, typeof passphrase === "function" ? said : passphrase);
+  return key.ok ? key : err(`${path}: ${key.error}`);
+}
+
 /** A signer from a key file; its name is the file's, without the ending. The error is a sentence. */
 export async function readKeyFile(
   path: string,
-  passphrase: string | null,
+  passphrase: Passphrase,
 ): Promise<Result<Signer, string>> {
-  const text = await readPrivately(path);
-  if (!text.ok) return text;
-  const key = await parseKeyText(text.value, passphrase);
-  if (!key.ok) return err(`${path}: ${key.error}`);
+  const key = await readPrivateKey(path, passphrase);
+  if (!key.ok) return key;
   const signer = keySigner(key.value, basename(path).replace(/\.[a-z]+$/, ""));
   return signer.ok ? signer : err(`${path}: ${signer.error}`);
 }
@@ -116,6 +130,11 @@ export async function toKeyText(key: KeyObject, passphrase: string | null): Prom
   return `${JSON.stringify(file, null, 2)}\n`;
 }
 
+const isSealed = (text: string): boolean => text.startsWith("{");
+const isEncrypted = (text: string): boolean =>
+  text.startsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----");
+const takesPassphrase = (text: string): boolean => isSealed(text) || isEncrypted(text);
+
 /** Reads PKCS#8 PEM, encrypted PKCS#8 PEM, or our sealed JSON. The error is a sentence that repeats nothing of the text. */
 export async function parseKeyText(
   text: string,
@@ -123,9 +142,9 @@ export async function parseKeyText(
 ): Promise<Result<KeyObject, string>> {
   if (text.length > KEY_FILE_BYTES_MAX) return err("is too long for a key");
   const trimmed = text.trim();
-  const sealed = trimmed.startsWith("{");
-  const encrypted = trimmed.startsWith("-----BEGIN ENCRYPTED PRIVATE KEY-----");
-  if ((sealed || encrypted) && passphrase === null) return err("this key takes a passphrase");
+  const sealed = isSealed(trimmed);
+  const encrypted = isEncrypted(trimmed);
+  if (takesPassphrase(trimmed) && passphrase === null) return err("this key takes a passphrase");
   const key = sealed
     ? await openSealed(trimmed, passphrase ?? "")
     : openPem(trimmed, encrypted ? passphrase : null);

@@ -25,8 +25,9 @@ import {
   targetPath,
 } from "./layout.ts";
 import { isChannelRole, SPEC_VERSION, type Targets } from "./metadata.ts";
-import { inFolder, placeIfOther, readIfThere } from "./place.ts";
+import { inFolder, placeIfOther } from "./place.ts";
 import { keyIdOf } from "./publicKey.ts";
+import { fleetFileOf, releaseOf } from "./released.ts";
 import { type Found, pendingFiles } from "./repositoryState.ts";
 import { nextOf, type Outcome } from "./settle.ts";
 import { delegationsOf, type Hands } from "./signing.ts";
@@ -142,22 +143,27 @@ export const setFleetFiles = (
     return edited;
   });
 
-/** Clients refuse a release as a whole if one of its hosts is not its channel's: taking a host away would stop all others. */
+/**
+ * Clients refuse a release as a whole if one of its hosts is not its channel's: taking a host away would stop all others. Also of what
+ * waits, which may go live with a signature that is made elsewhere.
+ */
 async function tornRelease(
   { directory }: Hands,
-  { live }: Draft,
+  { live, pending }: Draft,
   bytes: Uint8Array,
 ): Promise<string | null> {
   const hosts = decodeFleetHosts(bytes);
   if (!hosts.ok) return hosts.error;
-  const read = (path: string) => readIfThere(inFolder(directory, targetPath(path)));
-  for (const channel of live.channels.keys()) {
-    const ref = await readCurrent(read, channel);
-    const release = ref.ok ? await readRelease(read, { channel, ref: ref.value }) : ref;
-    if (!release.ok) continue;
-    for (const { host } of release.value.value.hosts) {
-      if (foreignHost(hosts.value, host, channel) === null) continue;
-      return `host ${host} is in the current release of ${channel}: release ${channel} without it first`;
+  for (const [files, which] of [
+    [live.channels, "current"],
+    [pending.channels, "waiting"],
+  ] as const) {
+    for (const [channel, file] of files) {
+      const release = await releaseOf(directory, channel, file);
+      for (const { host } of release?.hosts ?? []) {
+        if (foreignHost(hosts.value, host, channel) === null) continue;
+        return `host ${host} is in the ${which} release of ${channel}: release ${channel} without it first`;
+      }
     }
   }
   return null;
@@ -174,45 +180,66 @@ function wrongFleetFile(file: FleetFile, bytes: Uint8Array): string | null {
   return decoded.ok ? null : decoded.error;
 }
 
-/**
- * Adds a release as writeRelease gives it. It is looked at as clients will look at it, hosts of other channels included: what they
- * would refuse is refused here.
- */
+/** A release as writeRelease gives it. */
+export interface ReleaseFiles {
+  readonly channel: Channel;
+  readonly files: readonly ReleaseFile[];
+}
+
 export const addRelease = (
   hands: Hands,
   channel: Channel,
   files: readonly ReleaseFile[],
-): Found<Outcome> =>
+): Found<Outcome> => addReleases(hands, [{ channel, files }]);
+
+/**
+ * Adds releases of several channels, under one snapshot. They are looked at as clients will look at them, hosts of other channels
+ * included: what they would refuse is refused here, and then nothing is added.
+ */
+export const addReleases = (hands: Hands, releases: readonly ReleaseFiles[]): Found<Outcome> =>
   change(hands, async (draft) => {
-    if (!draft.live.channels.has(channel)) return unknownRole(draft, channel);
-    const foreign = files.find(
-      ({ path }) => !isChannelTarget(path, channel) && !isPartPath(path, channel),
-    );
-    if (foreign !== undefined)
-      return refused(`${foreign.path}: is no file of a release of ${channel}`);
-    const byPath = new Map(files.map(({ path, bytes }) => [path, bytes]));
-    const sound = await lookAt(hands, draft, channel, byPath);
-    if (!sound.ok) return sound;
-    return await editChannel(hands, draft, channel, async (signed) => {
-      for (const [path, bytes] of byPath) {
-        if (isPartPath(path, channel)) {
-          await placeIfOther(inFolder(hands.directory, targetPath(path)), bytes);
-          continue;
-        }
-        await placeTarget(hands, path, bytes);
-        // Again at the end: the order in the file is the order of the releases.
-        delete signed.targets[path];
-        signed.targets[path] = entryFor(bytes);
-      }
-      const heads = Object.keys(signed.targets).filter((path) => path !== currentPath(channel));
-      for (const old of heads.slice(0, -HELD_RELEASES_MAX)) delete signed.targets[old];
-      return edited;
-    });
+    for (const release of releases) {
+      const added = await addOne(hands, draft, release);
+      if (!added.ok) return added;
+    }
+    return edited;
   });
 
+async function addOne(
+  hands: Hands,
+  draft: Draft,
+  { channel, files }: ReleaseFiles,
+): Promise<Edited> {
+  if (!draft.live.channels.has(channel)) return unknownRole(draft, channel);
+  const foreign = files.find(
+    ({ path }) => !isChannelTarget(path, channel) && !isPartPath(path, channel),
+  );
+  if (foreign !== undefined)
+    return refused(`${foreign.path}: is no file of a release of ${channel}`);
+  const byPath = new Map(files.map(({ path, bytes }) => [path, bytes]));
+  const sound = await lookAt(hands, draft, channel, byPath);
+  if (!sound.ok) return sound;
+  return await editChannel(hands, draft, channel, async (signed) => {
+    for (const [path, bytes] of byPath) {
+      if (isPartPath(path, channel)) {
+        await placeIfOther(inFolder(hands.directory, targetPath(path)), bytes);
+        continue;
+      }
+      await placeTarget(hands, path, bytes);
+      // Again at the end: the order in the file is the order of the releases.
+      delete signed.targets[path];
+      signed.targets[path] = entryFor(bytes);
+    }
+    const heads = Object.keys(signed.targets).filter((path) => path !== currentPath(channel));
+    for (const old of heads.slice(0, -HELD_RELEASES_MAX)) delete signed.targets[old];
+    return edited;
+  });
+}
+
+/** By the hosts that are live: a release may go live before what waits does. */
 async function lookAt(
   { directory }: Hands,
-  { live, pending }: Draft,
+  { live }: Draft,
   channel: Channel,
   files: ReadonlyMap<string, Uint8Array>,
 ): Promise<Edited> {
@@ -222,9 +249,7 @@ async function lookAt(
   const release = await readRelease(read, { channel, ref: ref.value });
   if (!release.ok) return refused(release.error.reason);
   const target = fleetTarget("hosts.json");
-  const entry = (pending.targets ?? live.targets).signed.targets[target];
-  const path = entry === undefined ? null : hashedTargetPath(target, entry.hashes.sha256);
-  const bytes = path === null ? null : await readIfThere(inFolder(directory, path));
+  const bytes = await fleetFileOf(directory, target, live.targets);
   const hosts = bytes === null ? ok(new Map()) : decodeFleetHosts(bytes);
   if (!hosts.ok) return refused(`${target}: ${hosts.error}`);
   for (const { host } of release.value.value.hosts) {
