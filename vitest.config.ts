@@ -5,7 +5,7 @@ const results = process.env["NIXWAVE_TEST_RESULTS"];
 
 export default defineConfig({
   test: {
-    projects: ["packages/*", "apps/*", "scripts"],
+    projects: ["packages/*", "apps/*", "scripts", "scripts/system"],
     reporters: results === undefined ? ["default"] : ["default", "json"],
     ...(results === undefined ? {} : { outputFile: { json: results } }),
     coverage: {

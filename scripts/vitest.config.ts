@@ -5,6 +5,8 @@ export default defineProject({
   test: {
     name: "scripts",
     include: ["**/*.test.ts"],
+    // A task of its own: pnpm test:system.
+    exclude: ["system/**", "**/node_modules/**"],
     testTimeout: 60_000,
     // A fleet is five processes or more: two of them at once keep two cores busy, a third only makes all slower.
     maxConcurrency: 2,

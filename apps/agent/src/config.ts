@@ -3,6 +3,7 @@ import { isAbsolute } from "node:path";
 import { err, ok, type Result } from "@nixwave/effects";
 import { channel, hostName, isControlPlaneName, sentence } from "@nixwave/protocol";
 import { z } from "zod";
+import { activationSchema } from "./activation/choose.ts";
 import type { EnrolBy } from "./identity/evidence.ts";
 
 const absolutePath = z
@@ -80,19 +81,7 @@ const configSchema = z
       .optional(),
     enrolment: enrolment.optional(),
     stateDir: absolutePath,
-    activation: z.discriminatedUnion("backend", [
-      z
-        .strictObject({
-          backend: z.literal("directory"),
-          /** Links of the running system, the profile and the boot default. */
-          root: absolutePath,
-          /** One folder per closure, by its name. */
-          closures: absolutePath,
-          /** Where realising copies closures from that are not there yet; null: none. */
-          cache: absolutePath.nullable().default(null),
-        })
-        .readonly(),
-    ]),
+    activation: activationSchema,
     heartbeatSecs: secs(600).default(60),
     pollWaitSecs: secs(120).default(60),
     /** Whatever these match in a unit's output is taken out before it leaves the machine. */

@@ -1,5 +1,6 @@
 /** The one door of the app, for the simulator in scripts/sim: the real agent, with every port in the caller's hands. */
 export type { Activation, FoundUnit, PinName, UnitRun } from "./activation/activation.ts";
+export { type NixosConfig, nixosActivation } from "./activation/nixos.ts";
 export { type SystemClosures, type UnitRef, unitName } from "./activation/unit.ts";
 export { type Agent, startAgent } from "./agent.ts";
 export {
@@ -17,10 +18,14 @@ export {
   type KeptRecords,
   KNOWN_GOOD_MAX,
 } from "./journal/tables.ts";
+export { systemProcess } from "./perform/process.ts";
+export { systemDisk, systemRandom, systemTimer } from "./perform/systemPorts.ts";
 export type {
+  Disk,
   Http as AgentHttp,
   HttpAnswer,
   HttpRequest,
   Ports as AgentPorts,
+  Process,
   RunResult,
 } from "./ports.ts";

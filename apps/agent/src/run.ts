@@ -1,4 +1,4 @@
-import { directoryActivation } from "./activation/directory.ts";
+import { chooseActivation } from "./activation/choose.ts";
 import { type Agent, startAgent } from "./agent.ts";
 import { type Config, redactor } from "./config.ts";
 import { connect } from "./connect.ts";
@@ -80,13 +80,12 @@ export async function runAgent(options: RunOptions): Promise<void> {
   });
   const broken = Promise.withResolvers<never>();
   const path = env["PATH"] ?? "/usr/bin:/bin";
-  const { root, closures, cache } = config.activation;
   const agent = startAgent({
     ...config,
     agentVersion,
     probeEnv: { PATH: path },
     journal,
-    activation: directoryActivation({ root, closures, cache, path }, ports),
+    activation: chooseActivation(config.activation, ports, env),
     controlPlane,
     ports,
     redact: redactor(config.redact),

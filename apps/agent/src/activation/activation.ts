@@ -2,8 +2,8 @@ import type { BootId, ClosureHash, Result, UnitSeen } from "@nixwave/effects";
 import type { SystemClosures, UnitRef } from "./unit.ts";
 
 /**
- * What a host's system can do, and nothing of when: one backend is chosen by configuration (`directory`, later `nixos` and
- * `profile`). Every method may be repeated after a crash at any point of it. None decides; `observe` does.
+ * What a host's system can do, and nothing of when: one backend is chosen by configuration. Every method may be repeated
+ * after a crash at any point of it. None decides; `observe` does.
  */
 export interface Activation {
   readonly backend: "directory" | "nixos" | "profile";

@@ -1,13 +1,5 @@
-import {
-  type BootId,
-  type ClosureHash,
-  err,
-  isBootId,
-  isClosureHash,
-  ok,
-  type Result,
-} from "@nixwave/effects";
-import type { Activation, CheckOutcome, StageFailed } from "./activation.ts";
+import { type BootId, type ClosureHash, isBootId, isClosureHash } from "@nixwave/effects";
+import type { Activation } from "./activation.ts";
 import { directoryRealise } from "./directoryRealise.ts";
 import { LINK, LINKS } from "./directoryScript.ts";
 import {
@@ -15,16 +7,11 @@ import {
   type DirectoryPorts,
   type DirectoryShell,
   directoryShell,
-  endText,
 } from "./directoryShell.ts";
 import { directoryUnits } from "./directoryUnit.ts";
-import { stderrTail } from "./output.ts";
+import { checkBy, type RunScript, stageBy } from "./switchScript.ts";
 import type { SystemClosures } from "./unit.ts";
 
-/** `check` looks, it does not build; NixOS's takes seconds. */
-const CHECK_TIMEOUT_MS = 120_000;
-/** Writing a boot entry may copy kernels to a slow disk. */
-const STAGE_TIMEOUT_MS = 300_000;
 const KERNEL_BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 /** The backend of demos and tests. */
@@ -33,6 +20,10 @@ export function directoryActivation(config: DirectoryConfig, ports: DirectoryPor
   const { root } = config;
   const bootId = (): BootId => readBootId(shell);
   const system = (): Promise<SystemClosures> => readSystem(shell);
+  const script =
+    (closure: ClosureHash): RunScript =>
+    (word, { timeoutMs, signal }) =>
+      shell.run([shell.program(closure), word], timeoutMs, signal);
   return {
     backend: "directory",
     bootId: async () => bootId(),
@@ -41,13 +32,14 @@ export function directoryActivation(config: DirectoryConfig, ports: DirectoryPor
     ...directoryRealise(shell),
     pin: (name, closure) => link(shell, closure, `${root}/pins/${name}`),
     pinned: async (name) => (await readLinks(shell, [`${root}/pins/${name}`]))[0] ?? null,
-    check: (closure, signal) => check(shell, closure, signal),
+    check: (closure, signal) => checkBy(script(closure), signal),
     needsBoot: async (closure) => {
       const { running } = await system();
       return running === null ? null : changedComponent(shell, running, closure);
     },
     setProfile: (closure) => link(shell, closure, `${root}/profile`),
-    stageBoot: (closure, signal) => stageBoot(shell, closure, signal),
+    stageBoot: (closure, signal) =>
+      stageBy(script(closure), closure, async () => (await system()).boot, signal),
     ...directoryUnits(shell, bootId),
   };
 }
@@ -77,35 +69,6 @@ async function readSystem(shell: DirectoryShell): Promise<SystemClosures> {
 
 async function link(shell: DirectoryShell, closure: ClosureHash, name: string): Promise<void> {
   await shell.script(LINK, ["link", shell.closurePath(closure), name]);
-}
-
-async function check(
-  shell: DirectoryShell,
-  closure: ClosureHash,
-  signal: AbortSignal,
-): Promise<CheckOutcome> {
-  const argv = [shell.program(closure), "check"];
-  const { end, stdout, stderr } = await shell.run(argv, CHECK_TIMEOUT_MS, signal);
-  if (end.kind === "exited" && end.code === 0) return { kind: "passed" };
-  // A script from before `check` answers any word that it doesn't know with its usage, and so tells us without a version.
-  if (end.kind === "exited" && /usage:/i.test(stderr + stdout)) return { kind: "unsupported" };
-  const exitCode = end.kind === "exited" ? end.code : null;
-  return { kind: "refused", exitCode, stderrTail: stderrTail(stderr || endText(end)) };
-}
-
-async function stageBoot(
-  shell: DirectoryShell,
-  closure: ClosureHash,
-  signal: AbortSignal,
-): Promise<Result<null, StageFailed>> {
-  const argv = [shell.program(closure), "boot"];
-  const { end, stderr } = await shell.run(argv, STAGE_TIMEOUT_MS, signal);
-  const exitCode = end.kind === "exited" ? end.code : null;
-  if (exitCode !== 0) return err({ exitCode, stderrTail: stderrTail(stderr || endText(end)) });
-  const { boot } = await readSystem(shell);
-  if (boot === closure) return ok(null);
-  const lie = `switch-to-configuration boot said 0, but the boot default is ${boot ?? "nothing"}`;
-  return err({ exitCode, stderrTail: stderrTail(`${stderr}\n${lie}`) });
 }
 
 /** Of the components that both closures name, the first whose versions differ. */

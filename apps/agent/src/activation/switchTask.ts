@@ -124,7 +124,11 @@ async function prepareOnce(
   await activation.pin("target", targetClosure);
   if (rollbackTarget !== null) await activation.pin("rollback", rollbackTarget);
   const knownGood = parts.knownGood();
-  if (knownGood !== null) await activation.pin("known-good", knownGood);
+  if (knownGood !== null) {
+    // It may be long gone, as on a host whose pins were lost: that must not hold up the release that may be its cure.
+    const pinned = await tried(() => activation.pin("known-good", knownGood));
+    if (!pinned.ok) parts.onTrouble("the known-good closure can't be kept", pinned.error);
+  }
 
   const checked = await activation.check(targetClosure, task.signal);
   if (task.signal.aborted) return { kind: "wait", obstacle: "called off" };

@@ -1,0 +1,49 @@
+import { createReadStream, readFileSync, statSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
+import { join, normalize } from "node:path";
+
+// node cacheServer.ts FOLDER ADDRESS PORT MODE_FILE: a binary cache over HTTP, inside of the lab's network namespace. The
+// mode file is read for each request: `serve`, `down` (no answer but a closed connection) or `slow` (1 kB/s).
+
+const [folder = "", address = "", port = "", modeFile = ""] = process.argv.slice(2);
+const SLOW_BYTES = 100;
+const SLOW_EVERY_MS = 100;
+
+createServer((request, response) => {
+  const { pathname } = new URL(request.url ?? "/", "http://cache");
+  const path = join(folder, normalize(decodeURIComponent(pathname)));
+  const mode = readFileSync(modeFile, "utf8").trim();
+  if (mode === "down") {
+    request.socket.destroy();
+    return;
+  }
+  const size = sizeOf(path);
+  if (size === null) {
+    response.writeHead(404).end();
+    return;
+  }
+  response.setHeader("content-length", size);
+  if (request.method === "HEAD") response.end();
+  else if (mode === "slow" && path.includes("/nar/")) sendSlowly(path, response);
+  else createReadStream(path).pipe(response);
+}).listen(Number(port), address);
+
+function sizeOf(path: string): number | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true ? stat.size : null;
+}
+
+function sendSlowly(path: string, response: ServerResponse): void {
+  const bytes = readFileSync(path);
+  let sent = 0;
+  const timer = setInterval(() => {
+    response.write(bytes.subarray(sent, sent + SLOW_BYTES));
+    sent += SLOW_BYTES;
+    if (sent < bytes.length) return;
+    clearInterval(timer);
+    response.end();
+  }, SLOW_EVERY_MS);
+  response.on("close", () => {
+    clearInterval(timer);
+  });
+}
