@@ -8,12 +8,15 @@ export function backendOf(host: NspawnHost, lab: Lab, keys: readonly string[] = 
   const disk = {
     readText: (path: string) => host.readText(path),
     freeBytes: (path: string) => host.freeBytes(path),
-    writeAtomically: () => {
-      throw new Error("the backend writes through commands only");
-    },
+    writeAtomically: refuse,
+    remove: refuse,
   };
   return nixosActivation(
     { caches: [lab.cacheUrl], trustedKeys: keys, boot: { loader: "auto", folder: "/boot" } },
     { process: host.process, disk, timer: systemTimer, random: systemRandom, env },
   );
+}
+
+function refuse(): never {
+  throw new Error("the backend changes the host through commands only");
 }

@@ -84,18 +84,12 @@ export class Lab {
   }
 
   /** Starts something inside of the lab's network, as long as the lab is there. */
-  begin(
-    argv: readonly string[],
-    log: string,
-    env: Readonly<Record<string, string>> = {},
-  ): ChildProcess {
-    const [file = "", ...args] = ["nsenter", `--net=/run/netns/${this.namespace}`, ...argv];
-    const child = spawn(file, args, {
+  begin(argv: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+    const child = spawn("nsenter", [`--net=/run/netns/${this.namespace}`, ...argv], {
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...process.env, ...env },
     });
     this.#servers.push(child);
-    void log;
     return child;
   }
 
@@ -107,7 +101,7 @@ export class Lab {
       String(CACHE_PORT),
       this.#path("mode"),
     ];
-    this.begin([process.execPath, "--import", "tsx", ...script], "cache");
+    this.begin([process.execPath, "--import", "tsx", ...script]);
     const argv = [
       "nsenter",
       `--net=/run/netns/${this.namespace}`,
@@ -142,11 +136,14 @@ export class Lab {
       checks: JSON.stringify({ schemaVersion: 1, checks }),
       ...(plan.dependency === undefined ? {} : { dependency: `/nix/store/${plan.dependency}` }),
     }).flatMap(([key, value]) => ["--argstr", key, value]);
-    const built = await this.#nix([
-      ...["nix-build", "--store", this.#builder, join(HERE, "system.nix"), "--no-out-link"],
-      ...SANDBOX,
-      ...args,
-    ]);
+    const build = [
+      "nix-build",
+      "--store",
+      this.#builder,
+      join(HERE, "system.nix"),
+      "--no-out-link",
+    ];
+    const built = await this.#nix([...build, ...SANDBOX, ...args]);
     const parsed = parseClosureHash(basename(built.trim()));
     if (!parsed.ok) throw new Error(`nix-build printed ${built}`);
     return parsed.value;

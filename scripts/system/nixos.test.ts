@@ -71,7 +71,7 @@ test.each([1, 2, 3, 4, 100])("exit code %i is told as it is", async (code) => {
 });
 
 test("a unit fired twice is taken, and runs once; also after systemd has forgotten it", async () => {
-  const closure = await had({ version: "twice", switch: "echo run >> /root/runs" });
+  const closure = await had({ version: "twice", switch: "echo run >> /srv/runs" });
   const { unit } = await switchTo(closure);
   const again = () => activation.fire({ unit, closure, deadlineSecs: 60 });
   expect(await again()).toMatchObject({ ok: false, error: { kind: "taken" } });
@@ -79,7 +79,7 @@ test("a unit fired twice is taken, and runs once; also after systemd has forgott
   await switchTo(await had({ version: "next" }));
   expect(await activation.unit(unit)).toEqual({ kind: "exited", code: 0 });
   expect(await again()).toMatchObject({ ok: false, error: { kind: "taken" } });
-  expect(host.readText("/root/runs")).toBe("run\n");
+  expect(host.readText("/srv/runs")).toBe("run\n");
 });
 
 test("a switch that hangs ends at its deadline as killed, whatever it does about TERM", async () => {

@@ -67,15 +67,13 @@ export class NspawnHost {
     const machine = `${prefix}${this.name}`;
     for (const kind of CGROUPS) mkdirSync(this.#cgroup(kind), { recursive: true });
     const log = openSync(`${this.root}.log`, "a");
-    const nspawn = [
-      ...["systemd-nspawn", "-b", "-D", this.root, "-M", machine, "--register=no", "--keep-unit"],
-      ...["--console=pipe", "--quiet", "--bind-ro=/usr", `--network-bridge=${bridge}`],
-      ...binds.map((path) => `--bind-ro=${path}`),
-    ];
+    const nspawn = `systemd-nspawn -b -D ${this.root} -M ${machine} --register=no --keep-unit --console=pipe --quiet
+      --bind-ro=/usr --network-bridge=${bridge}`;
+    const options = [...nspawn.split(/\s+/), ...binds.map((path) => `--bind-ro=${path}`)];
     // It moves itself into its cgroups before it becomes nspawn: two hosts must not share one.
     const enter = CGROUPS.map((kind) => `echo $$ > ${this.#cgroup(kind)}/cgroup.procs`).join("; ");
     const argv = [`--net=/run/netns/${namespace}`, "sh", "-c", `${enter}; exec "$@"`, "sh"];
-    const child = spawn("nsenter", [...argv, ...nspawn], {
+    const child = spawn("nsenter", [...argv, ...options], {
       stdio: ["ignore", log, log],
       // Pure cgroup v2, as on NixOS: with v1, systemd is not told when a stopped unit's last process ends.
       env: { ...process.env, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" },

@@ -9,6 +9,7 @@ const disk = (files: Readonly<Record<string, string>>): Disk => ({
   readText: (path) => files[path] ?? null,
   writeAtomically: () => undefined,
   freeBytes: () => null,
+  remove: () => undefined,
 });
 const AUTO: BootConfig = { loader: "auto", folder: "/boot" };
 
