@@ -284,6 +284,8 @@ async function submit(world: World, command: Command): Promise<void> {
     case "HostRevocation":
     case "Unfreeze":
     case "LiftQuarantine":
+    case "Retain":
+    case "DropArchived":
     case "Tick":
       return;
   }

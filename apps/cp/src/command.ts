@@ -35,6 +35,8 @@ export type Command =
   | ReleaseUnreadable
   | OperatorCommand
   | HostRevocation
+  | Retain
+  | DropArchived
   | Tick;
 export type CommandKind = Command["kind"];
 export type CommandOf<K extends CommandKind> = ByKind<Command>[K] & { readonly kind: K };
@@ -92,6 +94,19 @@ export interface ReleaseUnreadable {
 export interface HostRevocation {
   readonly kind: "HostRevocation";
   readonly revoked: readonly HostName[];
+}
+
+/** From time to time: rollouts that ended before an instant are pruned, and where it is time for one a checkpoint is taken first. */
+export interface Retain {
+  readonly kind: "Retain";
+  readonly endedBefore: Instant;
+  readonly checkpoint: boolean;
+}
+
+/** The log before this offset, at which a checkpoint is, lies in an archive and on its disk: it is taken away here. */
+export interface DropArchived {
+  readonly kind: "DropArchived";
+  readonly before: Offset;
 }
 
 /** Nothing but time: the writer submits it to itself. */
@@ -184,6 +199,8 @@ export interface Answers {
   readonly ReleasesSeen: ReleasesTaken;
   readonly ReleaseUnreadable: Done;
   readonly HostRevocation: Done;
+  readonly Retain: Done;
+  readonly DropArchived: Done;
   readonly Tick: Done;
   readonly Pause: Done | Refused;
   readonly Resume: Done | Refused;

@@ -88,6 +88,7 @@ describe("serve", () => {
         listen: { host: "127.0.0.1", port: 0 },
         recover: false,
         readyFile: null,
+        logRetention: { secs: 90 * 86_400, bytes: 2 * 2 ** 30 },
       },
     });
   });

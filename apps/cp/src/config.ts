@@ -17,7 +17,19 @@ export interface ServeConfig {
   readonly listen: ListenAddress;
   readonly recover: boolean;
   readonly readyFile: string | null;
+  readonly logRetention: LogRetention;
 }
+
+/** How much of the log stays in the database; what is older, or more, goes to archive files beside it. */
+export interface LogRetention {
+  readonly secs: number;
+  readonly bytes: number;
+}
+
+const DAY_SECS = 24 * 3600;
+const GIB = 2 ** 30;
+export const LOG_DAYS_DEFAULT = 90;
+export const LOG_GIB_DEFAULT = 2;
 
 export const DEFAULT_LISTEN = "127.0.0.1:8460";
 
@@ -27,6 +39,11 @@ const filePath = z.string({ error: 'expected a path such as "/var/lib/nixwave"' 
 const flag = z.boolean({ error: "expected true or false" });
 const listenText = z.string({ error: `expected an address such as "${DEFAULT_LISTEN}"` });
 
+const amount = (unit: string) =>
+  z
+    .number({ error: `expected a number of ${unit}` })
+    .positive({ error: `expected more than 0 ${unit}` });
+
 /** The config file: every flag of `serve` by its camelCase name, nothing else. Relative paths start at the file's folder. */
 const configFileSchema = z
   .strictObject({
@@ -35,6 +52,8 @@ const configFileSchema = z
     listen: listenText.optional(),
     insecureLoopback: flag.optional(),
     readyFile: filePath.optional(),
+    logDays: amount("days").optional(),
+    logGib: amount("GiB").optional(),
   })
   .readonly();
 export type ConfigFile = z.output<typeof configFileSchema>;
@@ -125,6 +144,27 @@ export interface ServeFlags {
   readonly insecureLoopback?: boolean | undefined;
   readonly recover?: boolean | undefined;
   readonly readyFile?: string | undefined;
+  readonly logDays?: string | undefined;
+  readonly logGib?: string | undefined;
+}
+
+function amountOf(name: string, text: string | undefined): Result<number | null, string> {
+  if (text === undefined) return ok(null);
+  const amount = Number(text);
+  return Number.isFinite(amount) && amount > 0
+    ? ok(amount)
+    : err(`${name} ${text}: expected a number above 0.`);
+}
+
+function retentionOf(flags: ServeFlags, file: ConfigFile): Result<LogRetention, string> {
+  const days = amountOf("--log-days", flags.logDays);
+  if (!days.ok) return days;
+  const gib = amountOf("--log-gib", flags.logGib);
+  if (!gib.ok) return gib;
+  return ok({
+    secs: (days.value ?? file.logDays ?? LOG_DAYS_DEFAULT) * DAY_SECS,
+    bytes: (gib.value ?? file.logGib ?? LOG_GIB_DEFAULT) * GIB,
+  });
 }
 
 const fromCwd = (path: string | undefined): string | undefined =>
@@ -147,9 +187,12 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
       "Without TLS, which is not built yet, anyone on this machine can act as any host or operator: add --insecure-loopback to accept that.",
     );
   }
+  const logRetention = retentionOf(flags, file);
+  if (!logRetention.ok) return logRetention;
   return ok({
     dataDir,
     releasesDir,
+    logRetention: logRetention.value,
     listen: listen.value,
     recover: flags.recover ?? false,
     readyFile: fromCwd(flags.readyFile) ?? file.readyFile ?? null,

@@ -1,4 +1,4 @@
-import type { ByKind, Offset, Sha256 } from "@nixwave/effects";
+import type { ByKind, Offset } from "@nixwave/effects";
 import type { LogHead } from "@nixwave/protocol";
 import type {
   Answers,
@@ -9,15 +9,15 @@ import type {
   OperatorCommand,
   Refused,
 } from "../command.ts";
+import type { KnownHeads } from "../store/store.ts";
 import { decideAgentEvents } from "./agentEvents.ts";
 import type { Draft } from "./draft.ts";
 import { decideHeartbeat, type HeadVerdict } from "./heartbeat.ts";
 import { decideOperator } from "./operators.ts";
 import { decideHostRevocation, decideReleasesSeen, decideReleaseUnreadable } from "./releases.ts";
+import { decideDropArchived, decideRetain } from "./retain.ts";
 import { decideTakeDispatch } from "./takeDispatch.ts";
 
-/** The log heads that this batch's heartbeats reported, as the store knows them. */
-export type KnownHeads = ReadonlyMap<Offset, Sha256>;
 /** Asked when the batch was planned: what is handed out or reported as opened is known only then. */
 type AfterPlan<A> = () => A;
 
@@ -55,6 +55,8 @@ const DECISIONS: Decisions = {
   Unfreeze: operator,
   LiftQuarantine: operator,
   ResumeAfterRestore: operator,
+  Retain: (draft, command) => known(decideRetain(draft, command)),
+  DropArchived: (draft, command) => known(decideDropArchived(draft, command)),
 };
 
 export const decide = <K extends CommandKind>(
@@ -63,8 +65,12 @@ export const decide = <K extends CommandKind>(
   heads: KnownHeads,
 ): AfterPlan<Answers[K]> => DECISIONS[command.kind](draft, command, heads);
 
-const verdictOf = (head: LogHead | null, heads: KnownHeads): HeadVerdict =>
-  head === null || heads.get(head.offset) === head.hash ? "ours" : "foreign";
+/** Of a head that is archived nothing can be said, and a host that was away for so long is no reason to hold everybody. */
+function verdictOf(head: LogHead | null, heads: KnownHeads): HeadVerdict {
+  if (head === null) return "ours";
+  const known = heads.get(head.offset);
+  return known === "archived" || known === head.hash ? "ours" : "foreign";
+}
 
 /** The log positions that heartbeats of this batch report: to be looked up before anything is decided. */
 export const headsAsked = (commands: readonly Command[]): readonly Offset[] =>

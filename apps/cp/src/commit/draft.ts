@@ -12,11 +12,12 @@ import {
 } from "@nixwave/effects";
 import { type LogLine, storedLogLine } from "@nixwave/protocol";
 import { namesOf } from "../log/names.ts";
-import { type LogText, makeSegment, offsetAfter } from "../log/segment.ts";
+import { type LogText, makeSegment, offsetAfter, REDUCERS_VERSION } from "../log/segment.ts";
 import type { Random } from "../ports.ts";
 import type { Batch, Observation, Stamped } from "../store/change.ts";
 import { type Folded, fold } from "../store/fold.ts";
 import { applyToMemory, type Memory } from "../store/memory.ts";
+import type { Snapshot } from "../store/snapshot.ts";
 
 type WithoutPlace<L> = L extends LogLine ? Omit<L, "offset" | "receivedAt"> : never;
 /** A line before the log has given it its place and instant. */
@@ -36,6 +37,8 @@ export class Draft {
   readonly #texts: LogText[] = [];
   readonly #changes: Stamped[] = [];
   readonly #observations: Observation[] = [];
+  #snapshot: Snapshot | null = null;
+  #dropBefore: Offset | null = null;
 
   constructor(memory: Memory, { now, random }: { readonly now: Instant; readonly random: Random }) {
     this.memory = memory;
@@ -82,6 +85,18 @@ export class Draft {
     return this.append({ kind: "DispatchChanged", dispatch }).offset;
   }
 
+  /** Begins the segment, so that a log can begin with it. */
+  checkpoint(snapshot: Snapshot): void {
+    invariant(this.#texts.length === 0, "a checkpoint is the first line of its segment");
+    this.#snapshot = snapshot;
+    const { sha256 } = snapshot;
+    this.append({ kind: "Checkpoint", version: REDUCERS_VERSION, sha256 });
+  }
+
+  dropBefore(offset: Offset): void {
+    this.#dropBefore = offset;
+  }
+
   observe(observation: Observation): void {
     this.#observations.push(observation);
   }
@@ -95,7 +110,7 @@ export class Draft {
   }
 
   get isEmpty(): boolean {
-    return this.#texts.length === 0 && this.#observations.length === 0;
+    return this.#texts.length === 0 && this.#observations.length === 0 && this.#dropBefore === null;
   }
 
   /** What is to be committed. */
@@ -104,6 +119,8 @@ export class Draft {
       segment: this.#texts.length === 0 ? null : makeSegment(this.memory.head, this.#texts),
       changes: this.#changes,
       observations: this.#observations,
+      checkpoint: this.#snapshot === null ? null : { at: this.now, snapshot: this.#snapshot },
+      dropBefore: this.#dropBefore,
     };
   }
 }

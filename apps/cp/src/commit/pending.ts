@@ -1,5 +1,6 @@
 import type { Answers, Command, CommandKind, CommandOf, NotNow } from "../command.ts";
-import { decide, type KnownHeads } from "./decide.ts";
+import type { KnownHeads } from "../store/store.ts";
+import { decide } from "./decide.ts";
 import type { Draft } from "./draft.ts";
 
 /**

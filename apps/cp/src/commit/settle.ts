@@ -2,8 +2,9 @@ import { type Instant, InvariantViolated } from "@nixwave/effects";
 import { headAfter } from "../log/segment.ts";
 import type { Crash, Random } from "../ports.ts";
 import type { Memory } from "../store/memory.ts";
-import type { Store } from "../store/store.ts";
-import { headsAsked, type KnownHeads } from "./decide.ts";
+import type { Snapshot } from "../store/snapshot.ts";
+import type { KnownHeads, Store } from "../store/store.ts";
+import { headsAsked } from "./decide.ts";
 import type { Pending } from "./pending.ts";
 import { decideTurn, type Turn } from "./turn.ts";
 
@@ -29,15 +30,20 @@ export async function settle(
 ): Promise<Settled> {
   const began = ticks();
   const asked = headsAsked(batch.pending.map(({ command }) => command));
+  const isCheckpoint = batch.pending.some(
+    ({ command }) => command.kind === "Retain" && command.checkpoint,
+  );
   let heads: KnownHeads;
+  let snapshot: Snapshot | null;
   try {
     heads = asked.length === 0 ? new Map() : await store.hashEndingAt(asked);
+    snapshot = isCheckpoint ? await store.snapshot() : null;
   } catch (cause) {
     return { kind: "not-stored", cause };
   }
   let turn: Turn;
   try {
-    turn = decideTurn(memory, { ...batch, heads, random });
+    turn = decideTurn(memory, { ...batch, heads, snapshot, random });
   } catch (cause) {
     return { kind: "internal", cause };
   }

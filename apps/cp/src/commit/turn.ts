@@ -1,7 +1,8 @@
 import { addSecs, earliest, type Instant, nextPlanAt } from "@nixwave/effects";
 import type { Random } from "../ports.ts";
 import type { Memory } from "../store/memory.ts";
-import type { KnownHeads } from "./decide.ts";
+import type { Snapshot } from "../store/snapshot.ts";
+import type { KnownHeads } from "../store/store.ts";
 import { Draft } from "./draft.ts";
 import { logGates } from "./gates.ts";
 import type { Pending } from "./pending.ts";
@@ -19,6 +20,8 @@ export interface TurnInput {
   readonly pending: readonly Pending[];
   readonly heads: KnownHeads;
   readonly now: Instant;
+  /** The tables as the last commit left them, where this batch takes a checkpoint. */
+  readonly snapshot: Snapshot | null;
   readonly random: Random;
   /** The last turn of the process: what was heard is stored whatever the hour. */
   readonly last: boolean;
@@ -33,6 +36,8 @@ export interface Turn {
 /** Everything that one batch means, decided in memory: commands, then the plan, then what had to wait for the plan. */
 export function decideTurn(memory: Memory, input: TurnInput): Turn {
   const draft = new Draft(memory, input);
+  // Before anything is decided: the checkpoint is of what was, and its line begins the segment.
+  if (input.snapshot !== null) draft.checkpoint(input.snapshot);
   const decided = input.pending.map((pending) => pending.decide(draft, input.heads));
   planUntilSettled(draft);
   const deliveries = decided.map((afterPlan) => afterPlan());

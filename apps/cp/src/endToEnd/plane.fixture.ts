@@ -34,6 +34,7 @@ export async function openPlane(): Promise<TestPlane> {
       listen: { host: "127.0.0.1", port: 0 },
       recover: false,
       readyFile: null,
+      logRetention: { secs: 90 * 86_400, bytes: 2 ** 31 },
     },
     {
       clock: { now: () => time.now },

@@ -1,5 +1,5 @@
 import { Command } from "@commander-js/extra-typings";
-import { DEFAULT_LISTEN, type ServeFlags } from "../config.ts";
+import { DEFAULT_LISTEN, LOG_DAYS_DEFAULT, LOG_GIB_DEFAULT, type ServeFlags } from "../config.ts";
 
 /** What a maintenance command works on; the config file may name the directory instead. */
 export interface DataFlags {
@@ -49,7 +49,7 @@ Lost or damaged:
   nixwave-cp serve --recover --data ./new …           when there is no backup at all`;
 
 const SERVE_HELP = `
-The file of --config has the keys data, releases, listen, insecureLoopback and readyFile, for example
+The file of --config has the keys data, releases, listen, insecureLoopback, readyFile, logDays and logGib, for example
   { "data": "/var/lib/nixwave", "releases": "/srv/releases", "listen": "${DEFAULT_LISTEN}", "insecureLoopback": true }
 
 Logs are JSON on stderr, one line per change; the first names the address: {"msg":"listening","url":"http://127.0.0.1:8460",…}.
@@ -69,6 +69,14 @@ const withServe = <A extends unknown[]>(command: Command<A>) =>
     .option(
       "--recover",
       "begin after a loss: hold dispatches until the hosts were heard and replayed",
+    )
+    .option(
+      "--log-days <n>",
+      `archive lines of the log that are older (default: ${LOG_DAYS_DEFAULT})`,
+    )
+    .option(
+      "--log-gib <n>",
+      `archive the log's beginning where it is larger (default: ${LOG_GIB_DEFAULT})`,
     )
     .option("--ready-file <file>", "write the URL there, in one step, once it is served");
 

@@ -8,8 +8,10 @@ import {
   type ServeConfig,
   type ServeFlags,
 } from "../config.ts";
+import { archiveDir, checkArchives, sayArchives } from "../maintenance/archive.ts";
 import { backup, restore } from "../maintenance/backup.ts";
-import { check, isClean, sayChecked } from "../maintenance/check.ts";
+import { check, isClean, sayChecked, sinceCheckpoint } from "../maintenance/check.ts";
+import { beginning } from "../maintenance/foldLog.ts";
 import { init } from "../maintenance/init.ts";
 import { rebuild } from "../maintenance/rebuild.ts";
 import { type Connection, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
@@ -73,9 +75,14 @@ async function checkLines(
   dataDir: string,
   say: (line: string) => void,
 ): Promise<readonly string[]> {
-  const checked = await withDatabase(openReadOnly(databasePath(dataDir)), check);
+  const { checked, begins } = await withDatabase(openReadOnly(databasePath(dataDir)), (db) => ({
+    checked: check(db),
+    begins: beginning(db),
+  }));
   for (const line of sayChecked(checked)) say(line);
-  if (!isClean(checked)) throw new FoundWrong();
+  const archives = await checkArchives(archiveDir(dataDir), begins);
+  for (const line of sayArchives(archives, begins.offset)) say(line);
+  if (!isClean(checked) || archives.faults.length > 0) throw new FoundWrong();
   return [];
 }
 
@@ -151,9 +158,12 @@ export function createCommands(ports: CommandPorts): Commands {
     check: (flags) => reads(flags, (dir) => checkLines(dir, say)),
     rebuild: (flags) =>
       writes(flags, (dir) =>
-        withDatabase(openDatabase(databasePath(dir)), (db) => [
-          `rebuilt the derived tables from ${rebuild(db).lines} lines of the log`,
-        ]),
+        withDatabase(openDatabase(databasePath(dir)), (db) => {
+          const rebuilt = rebuild(db);
+          return [
+            `rebuilt the derived tables from ${rebuilt.lines} lines of the log${sinceCheckpoint(rebuilt)}`,
+          ];
+        }),
       ),
     backup: (file, flags) => reads(flags, (dir) => [`wrote ${backup(dir, file).path}`]),
     restore: (file, flags) =>

@@ -3,10 +3,13 @@ import { releaseSource } from "@nixwave/protocol";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import type { ServeConfig } from "../config.ts";
+import { sqliteLog } from "../log/sqliteLog.ts";
 import type { Writer } from "../loop.ts";
+import { archiveDir } from "../maintenance/archive.ts";
 import { createServer } from "../server.ts";
-import { databasePath, openDatabase } from "../store/database.ts";
+import { databasePath, openDatabase, openReadOnly } from "../store/database.ts";
 import { openReader, type Reader } from "../store/reader.ts";
+import { checkpointsOf } from "../store/snapshot.ts";
 import { agentHandlers } from "./agentHandlers.ts";
 import { InFlight } from "./inFlight.ts";
 import { directoryFiles, type MirroredFiles } from "./mirroredFiles.ts";
@@ -18,6 +21,7 @@ import { publicHandlers } from "./publicHandlers.ts";
 import { RateLimit } from "./rateLimit.ts";
 import { ReleaseWatch } from "./release.ts";
 import { fingerprintOf, releaseDirectory } from "./releaseDirectory.ts";
+import { Retention } from "./retention.ts";
 import { ServedReleases } from "./servedReleases.ts";
 import { UnitLogs } from "./unitLogs.ts";
 import type { WorldPorts } from "./world.ts";
@@ -77,6 +81,21 @@ function serverOf(parts: Parts): FastifyInstance {
   return createServer({ ...parts, handlers });
 }
 
+/** Over a connection of its own that can only read: what it takes away goes through the writer. */
+function openRetention({ dataDir, logRetention }: ServeConfig, writer: Writer, world: WorldPorts) {
+  const retained = openReadOnly(databasePath(dataDir));
+  const retention = new Retention({
+    ...world,
+    keep: logRetention,
+    log: sqliteLog(retained),
+    checkpoints: () => checkpointsOf(retained),
+    archiveDir: archiveDir(dataDir),
+    submit: writer.submit,
+    logger: world.log,
+  });
+  return { retention, retained };
+}
+
 /** Opens the database, listens, reads the releases. Whoever calls holds the data directory's lock. */
 export async function startControlPlane(
   config: ServeConfig,
@@ -100,6 +119,7 @@ export async function startControlPlane(
     known: () => writer.fleet().channels(),
     wantsHeld: () => writer.wantsHeld(),
   });
+  const { retention, retained } = openRetention(config, writer, world);
   const inFlight = new InFlight();
   let stopping: Promise<void> | null = null;
   const server = serverOf({
@@ -116,7 +136,7 @@ export async function startControlPlane(
   });
   const halt = async (): Promise<void> => {
     polls.stop();
-    await watch.stop();
+    await Promise.all([watch.stop(), retention.stop()]);
     // Everything taken is decided, committed and answered before a connection is closed (hazard 79).
     await writer.stop();
     const closed = server.close();
@@ -124,6 +144,7 @@ export async function startControlPlane(
     server.server.closeAllConnections();
     await closed;
     reader.close();
+    retained.close();
     db.close();
     world.log.log("info", "stopped", {});
   };
@@ -132,6 +153,7 @@ export async function startControlPlane(
     return stopping;
   };
   try {
+    await retention.start();
     const url = await server.listen({ ...config.listen, backlog: BACKLOG });
     world.log.log("info", "listening", { url, pid: process.pid, data: path });
     await watch.start();

@@ -1,6 +1,7 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { releaseSource } from "@nixwave/protocol";
 import type { ServeConfig } from "../config.ts";
+import { archiveDir } from "../maintenance/archive.ts";
 import { recover } from "../maintenance/recover.ts";
 import { databasePath } from "../store/database.ts";
 import type { CommandPorts } from "./commands.ts";
@@ -116,6 +117,7 @@ export function sayConfig({
   listen,
   recover,
   readyFile,
+  logRetention: { secs, bytes },
 }: ServeConfig): string {
   return [
     `data       ${databasePath(data)}`,
@@ -123,6 +125,7 @@ export function sayConfig({
     `listen     ${listen.host}:${listen.port}, without TLS`,
     `recover    ${recover ? "yes: dispatches wait until the hosts were heard and replayed" : "no"}`,
     `ready file ${readyFile ?? "none"}`,
+    `log        ${secs / 86_400} days or ${bytes / 2 ** 30} GiB, then ${archiveDir(data)}`,
     "",
   ].join("\n");
 }

@@ -12,7 +12,7 @@ export function memoryLog(): EventLog {
     return last === undefined ? FIRST_OFFSET : offsetAfter(last.firstOffset, last.count);
   };
   return {
-    append({ index: _, ...segment }) {
+    append(segment) {
       const isNext =
         segment.firstOffset === end() && segment.prevHash === (kept.at(-1)?.hash ?? GENESIS);
       invariant(isNext, `the segment at ${segment.firstOffset} continues the log`);

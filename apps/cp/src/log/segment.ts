@@ -36,7 +36,7 @@ export interface IndexRow {
 }
 
 /** Raised by whoever changes what a stored line means to the fold. */
-const REDUCERS_VERSION = 1;
+export const REDUCERS_VERSION = 1;
 
 /** What stands before the first segment: the hash of nothing. */
 export const GENESIS: Sha256 = sha256("");

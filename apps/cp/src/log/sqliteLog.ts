@@ -17,8 +17,9 @@ export function sqliteLog(db: Connection): EventLog {
   return {
     append(segment) {
       refuseStranger(sql, segment);
-      names ??= internedNames(db, sql);
-      writeSegment(sql, segment, names.id);
+      const interned = names ?? internedNames(db, sql);
+      names = interned;
+      writeSegment(sql, segment, (name) => interned.id(name));
       return segment.firstOffset;
     },
     read: (filter, page) => readLog(db, filter, page),

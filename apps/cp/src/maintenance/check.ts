@@ -1,13 +1,8 @@
-import Database from "better-sqlite3";
+import type { Offset } from "@nixwave/effects";
 import { z } from "zod";
+import { FIRST_OFFSET } from "../log/segment.ts";
 import type { Connection } from "../store/database.ts";
-import { preparing, writeChange } from "../store/rows.ts";
-import {
-  createDerived,
-  DERIVED_TABLE_NAMES,
-  DERIVED_TABLES,
-  type DerivedTable,
-} from "../store/schema.ts";
+import { DERIVED_TABLE_NAMES, DERIVED_TABLES, type DerivedTable } from "../store/schema.ts";
 import { type ChainBreak, chainBreaks, foldLog } from "./foldLog.ts";
 
 /** A row of which the fold of the log says something else, or nothing; `stored` and `folded` are its JSON, null where it is not. */
@@ -20,6 +15,8 @@ interface Difference {
 
 export interface Checked {
   readonly lines: number;
+  /** Where the fold began; null where it did not. */
+  readonly from: Offset | null;
   readonly chain: readonly ChainBreak[];
   readonly differences: readonly Difference[];
   readonly integrity: readonly string[];
@@ -37,16 +34,19 @@ export function check(db: Connection): Checked {
     .transaction(() => {
       const integrity = integrityFaults(db);
       const chain = chainBreaks(db);
-      if (chain.length > 0) return { lines: 0, chain, differences: [], integrity };
-      const fresh = new Database(":memory:");
+      if (chain.length > 0) return { lines: 0, from: null, chain, differences: [], integrity };
+      const { lines, from, strange, tables } = foldLog(db);
       try {
-        fresh.exec(createDerived());
-        const sql = preparing(fresh);
-        const { lines } = foldLog(db, (stamped) => writeChange(sql, stamped));
-        const differences = DERIVED_TABLE_NAMES.flatMap((table) => compare(db, fresh, table));
-        return { lines, chain, differences: differences.slice(0, DIFFERENCES_MAX), integrity };
+        const differences = DERIVED_TABLE_NAMES.flatMap((table) => compare(db, tables, table));
+        return {
+          lines,
+          from,
+          chain: strange,
+          differences: differences.slice(0, DIFFERENCES_MAX),
+          integrity,
+        };
       } finally {
-        fresh.close();
+        tables.close();
       }
     })
     .deferred();
@@ -57,7 +57,8 @@ export const isClean = ({ chain, differences, integrity }: Checked): boolean =>
 
 /** For people: one sentence per finding, with the place. */
 export function sayChecked(checked: Checked): readonly string[] {
-  if (isClean(checked)) return [`clean: ${checked.lines} lines fold into the stored tables`];
+  if (isClean(checked))
+    return [`clean: ${checked.lines} lines${sinceCheckpoint(checked)} fold into the stored tables`];
   return [
     ...checked.integrity.map((fault) => `database: ${fault}. Restore a backup.`),
     ...checked.chain.map(
@@ -70,6 +71,10 @@ export function sayChecked(checked: Checked): readonly string[] {
     ),
   ];
 }
+
+/** Said where it is not the whole log. */
+export const sinceCheckpoint = ({ from }: { readonly from: Offset | null }): string =>
+  from === null || from === FIRST_OFFSET ? "" : ` from the checkpoint at offset ${from} on`;
 
 const integrityFaults = (db: Connection): readonly string[] =>
   z

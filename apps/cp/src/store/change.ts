@@ -14,6 +14,7 @@ import type {
   Sha256,
 } from "@nixwave/effects";
 import type { SegmentRow } from "../log/segment.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /**
  * What one line changes: rows of the derived tables, and with the FleetChange among them the FleetState in memory. One list
@@ -79,4 +80,8 @@ export interface Batch {
   readonly segment: SegmentRow | null;
   readonly changes: readonly Stamped[];
   readonly observations: readonly Observation[];
+  /** The segment begins with the Checkpoint of these tables, which are stored beside it. */
+  readonly checkpoint: { readonly at: Instant; readonly snapshot: Snapshot } | null;
+  /** Everything before this offset is in an archive, and goes. A checkpoint is there. */
+  readonly dropBefore: Offset | null;
 }

@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { check, sayChecked } from "../maintenance/check.ts";
 import { init } from "../maintenance/init.ts";
 import { createDatabase, databasePath, openDatabase, openReadOnly } from "./database.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
@@ -70,4 +71,56 @@ test("a database that could not be made whole is not there at all", () => {
   expect(existsSync(path)).toBe(false);
   createDatabase(path);
   expect(existsSync(`${path}.partial`)).toBe(false);
+});
+
+/** A database as the code at 9145bac, schema version 1, has left it: a host that converged, one that rolled back, a freeze, a second release. */
+function versionOne(): string {
+  const path = databasePath(dir);
+  const db = new Database(path);
+  db.exec(readFileSync(join(import.meta.dirname, "testdata/version-1.sql"), "utf8"));
+  db.close();
+  return path;
+}
+
+test("the database of the version before opens, is migrated with all that was in it, and checks clean", () => {
+  const db = openDatabase(versionOne());
+  expect(db.pragma("user_version", { simple: true })).toBe(SCHEMA_VERSION);
+  const count = (table: string) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get();
+  expect([count("log_segments"), count("host_rollouts"), count("freezes")]).toEqual([13, 2, 1]);
+  expect(sayChecked(check(db))).toEqual([expect.stringMatching(/^clean: \d+ lines fold/)]);
+  db.close();
+});
+
+test("a copy is made before each migration, is what was there, and is kept for two versions", () => {
+  const path = versionOne();
+  // Two versions are as far as anyone may roll back; another database's copies are nobody's here.
+  for (const old of ["cp.db.v0", "other.db.v0"]) writeFileSync(join(dir, old), "old");
+  openDatabase(path).close();
+  const copy = new Database(`${path}.v1`, { readonly: true });
+  expect(copy.pragma("user_version", { simple: true })).toBe(1);
+  expect(copy.prepare("SELECT count(*) FROM log_segments").pluck().get()).toBe(13);
+  copy.close();
+  expect(
+    readdirSync(dir)
+      .filter((name) => name.includes(".v"))
+      .sort(),
+  ).toEqual(["cp.db.v0", "cp.db.v1", "other.db.v0"]);
+});
+
+test("a migration that fails leaves the database as it was, with its copy", () => {
+  const path = versionOne();
+  const db = new Database(path);
+  db.exec("CREATE TABLE checkpoints (mine INTEGER)");
+  db.close();
+  expect(() => openDatabase(path)).toThrow(/checkpoints already exists/);
+  const after = new Database(path, { readonly: true });
+  expect(after.pragma("user_version", { simple: true })).toBe(1);
+  expect(
+    after
+      .prepare("SELECT count(*) FROM sqlite_master WHERE name = 'checkpoint_tables'")
+      .pluck()
+      .get(),
+  ).toBe(0);
+  after.close();
+  expect(existsSync(`${path}.v1`)).toBe(true);
 });

@@ -63,6 +63,13 @@ function fsync(path: string): void {
   closeSync(handle);
 }
 
+/** A database in memory with every table and no row, to fold into. */
+export function emptyDatabase(): Connection {
+  const db = new Database(":memory:");
+  for (const step of MIGRATIONS) db.exec(step);
+  return db;
+}
+
 /** Opens the writer's connection, after the migrations that this version brings. Never makes a database. */
 export function openDatabase(path: string): Connection {
   const db = openExisting(path, { readonly: false });

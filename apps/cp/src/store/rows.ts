@@ -1,4 +1,4 @@
-import { type Handlers, interpret, type Offset } from "@nixwave/effects";
+import { type Handlers, interpret, type Offset, type RolloutId } from "@nixwave/effects";
 import {
   storedDispatch,
   storedFreeze,
@@ -40,6 +40,19 @@ const nothing = (): void => undefined;
 const UPSERT_CHANNEL = `INSERT INTO channels (channel, current, verified_at, unverified_code, unverified_reason, unverified_since, offset)
   VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (channel) DO UPDATE SET`;
 
+/** Of a pruned rollout only its own row is left: memory has forgotten its hosts too. */
+function dropRowsOf(rolloutId: RolloutId, sql: Prepare): void {
+  for (const table of [
+    "rollout_hosts",
+    "host_rollouts",
+    "transitions",
+    "dispatches",
+    "streams",
+    "gates",
+  ])
+    sql(`DELETE FROM ${table} WHERE rollout_id = ?`).run(rolloutId);
+}
+
 /** One change, the rows of its table. Those that are known in memory only write nothing. */
 const CHANGE_ROWS: Handlers<DerivedChange, RowContext, void> = {
   ReleaseVerified({ release, current, at }, { sql, offset }) {
@@ -64,6 +77,7 @@ const CHANGE_ROWS: Handlers<DerivedChange, RowContext, void> = {
       body(storedRollout, rollout),
       offset,
     );
+    if (rollout.kind === "Pruned") dropRowsOf(rollout.rolloutId, sql);
   },
   MarksChanged({ marks }, { sql, offset }) {
     sql(

@@ -64,7 +64,7 @@ export const DERIVED_TABLES = {
   },
 } as const satisfies Record<string, { key: readonly string[]; columns: string }>;
 export type DerivedTable = keyof typeof DERIVED_TABLES;
-export const DERIVED_TABLE_NAMES: readonly DerivedTable[] = [
+export const DERIVED_TABLE_NAMES = [
   "rollouts",
   "rollout_hosts",
   "host_rollouts",
@@ -75,7 +75,7 @@ export const DERIVED_TABLE_NAMES: readonly DerivedTable[] = [
   "streams",
   "gates",
   "channels",
-];
+] as const satisfies readonly DerivedTable[];
 
 const derived = (table: DerivedTable): string => {
   const { key, columns } = DERIVED_TABLES[table];
@@ -109,6 +109,15 @@ CREATE TABLE replay_gates (channel TEXT PRIMARY KEY, since INTEGER NOT NULL) STR
 CREATE TABLE revocations (host TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 `;
 
+/**
+ * From where a fold can begin: the derived tables as they were at a line of the kind Checkpoint, each as NDJSON, compressed. The line has
+ * their hash, so the chain vouches for them too.
+ */
+const CHECKPOINTS = `
+CREATE TABLE checkpoints (offset INTEGER PRIMARY KEY, at INTEGER NOT NULL, version INTEGER NOT NULL) STRICT;
+CREATE TABLE checkpoint_tables (offset INTEGER NOT NULL, name TEXT NOT NULL, lines BLOB NOT NULL, PRIMARY KEY (offset, name)) STRICT;
+`;
+
 export const createDerived = (): string =>
   `${DERIVED_TABLE_NAMES.map(derived).join("\n")}\n${DERIVED_INDICES}`;
 
@@ -120,5 +129,8 @@ export const dropDerived = (): string =>
  * Forward only: the n-th entry takes a database of `user_version` n to n + 1. An entry that has shipped is never edited; each keeps
  * the database readable and writable by the version before, because the CP's host may roll back too.
  */
-export const MIGRATIONS: readonly string[] = [`${LOG}\n${createDerived()}\n${OBSERVED}`];
+export const MIGRATIONS: readonly string[] = [
+  `${LOG}\n${createDerived()}\n${OBSERVED}`,
+  CHECKPOINTS,
+];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -8,7 +8,8 @@ import type { Batch } from "./change.ts";
 import type { Connection } from "./database.ts";
 import { load } from "./load.ts";
 import { type Prepare, preparing, writeChange, writeObservation } from "./rows.ts";
-import type { Store } from "./store.ts";
+import { dropCheckpoints, takeSnapshot, writeCheckpoint } from "./snapshot.ts";
+import type { KnownHeads, Store } from "./store.ts";
 
 /** The store of one process over one SQLite database. The connection is the writer's alone. */
 export function sqliteStore(db: Connection, { crash }: { readonly crash: Crash }): Store {
@@ -16,9 +17,14 @@ export function sqliteStore(db: Connection, { crash }: { readonly crash: Crash }
   const log = sqliteLog(db);
   const write = db.transaction((batch: Batch) => {
     if (batch.segment !== null) log.append(batch.segment);
+    writeCheckpoint(sql, batch);
     crash.point("inside-commit");
     for (const change of batch.changes) writeChange(sql, change);
     for (const observation of batch.observations) writeObservation(sql, observation);
+    if (batch.dropBefore !== null) {
+      log.dropBefore(batch.dropBefore);
+      dropCheckpoints(sql, batch.dropBefore);
+    }
   });
   return {
     place: db.name,
@@ -34,7 +40,9 @@ export function sqliteStore(db: Connection, { crash }: { readonly crash: Crash }
       }
     },
     load: () => Promise.resolve().then(() => load(db)),
-    hashEndingAt: (offsets) => Promise.resolve().then(() => hashesEndingAt(sql, offsets)),
+    hashEndingAt: (offsets) =>
+      Promise.resolve().then(() => hashesEndingAt(sql, offsets, log.beginsAt())),
+    snapshot: () => Promise.resolve().then(() => takeSnapshot(db)),
   };
 }
 
@@ -44,9 +52,13 @@ const isConstraint = (cause: unknown): boolean =>
 
 const hashRow = z.object({ hash: sha256Text });
 
-function hashesEndingAt(sql: Prepare, offsets: readonly Offset[]): ReadonlyMap<Offset, Sha256> {
-  const found = new Map<Offset, Sha256>();
+function hashesEndingAt(sql: Prepare, offsets: readonly Offset[], beginsAt: Offset): KnownHeads {
+  const found = new Map<Offset, Sha256 | "archived">();
   for (const end of new Set(offsets)) {
+    if (end < beginsAt) {
+      found.set(end, "archived");
+      continue;
+    }
     const row = sql(
       `SELECT hash FROM (SELECT hash, first_offset + count - 1 AS last FROM log_segments
         WHERE first_offset <= ? ORDER BY first_offset DESC LIMIT 1) WHERE last = ?`,

@@ -18,6 +18,7 @@ import type {
 } from "@nixwave/effects";
 import type { LogHeadPosition } from "../log/segment.ts";
 import type { Batch, StreamAdvanced } from "./change.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 /** What the writer needs of a database: narrow, so that SQLite, PostgreSQL or memory can stand behind it. */
 export interface Store {
@@ -27,9 +28,14 @@ export interface Store {
   commit(batch: Batch): Promise<void>;
   /** Everything that the writer keeps in memory, as of the last commit. */
   load(): Promise<Loaded>;
-  /** The hash of the segment that ends with this offset, or null where none does. */
-  hashEndingAt(offsets: readonly Offset[]): Promise<ReadonlyMap<Offset, Sha256>>;
+  /** The hash of the segment that ends with each offset, where one does; of one that the log no longer has only that is known. */
+  hashEndingAt(offsets: readonly Offset[]): Promise<KnownHeads>;
+  /** The derived tables as of the last commit, for a checkpoint. */
+  snapshot(): Promise<Snapshot>;
 }
+
+/** Log heads that agents reported, as the store knows them. */
+export type KnownHeads = ReadonlyMap<Offset, Sha256 | "archived">;
 
 export interface Loaded {
   readonly head: LogHeadPosition;

@@ -29,6 +29,8 @@ const revoke = (names: readonly string[], to: Store): Promise<void> => {
   const revoked = names.filter(isHostName);
   return to.commit({
     segment: null,
+    checkpoint: null,
+    dropBefore: null,
     changes: [],
     observations: [{ kind: "RevocationsReplaced", revoked }],
   });

@@ -167,7 +167,7 @@ function forgivenAttempt(
 /** A channel's newest rollouts are never pruned: the current one, and the one to compare it with (hazard 36). */
 const KEPT_ROLLOUTS = 2;
 
-/** Rollouts that ended before an instant and have nobody under way any more. */
+/** Rollouts that ended before an instant and have nobody under way any more; who is lost is waited for no longer. */
 export function retentionExpired(
   fleet: FleetState,
   on: Channel,
@@ -179,7 +179,9 @@ export function retentionExpired(
     .filter(({ rollout, members }) => {
       const endedAt = rollout?.kind === "Superseded" ? rollout.supersededAt : null;
       const isOver = endedAt !== null && endedAt < endedBefore;
-      return isOver && ![...members.values()].some(isUnfinished);
+      const isUnderWay = (member: Member): boolean =>
+        isUnfinished(member) && member.marks.lostAt === null && !member.host.revoked;
+      return isOver && ![...members.values()].some(isUnderWay);
     })
     .map(({ rolloutId }) => ({ kind: "RetentionExpired", rolloutId, at: now }));
 }
