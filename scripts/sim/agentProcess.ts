@@ -117,6 +117,7 @@ export class SimHost {
       pollWaitSecs,
       stateDir: "/sim",
       probeEnv: {},
+      reach: [],
       journal,
       activation: this.machine.activationFor(() => life.dead),
       controlPlane: httpControlPlane("http://cp", host, ports.http),

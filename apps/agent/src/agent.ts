@@ -15,6 +15,7 @@ import { Outage } from "./outage.ts";
 import { Drainer, isOutboxFull } from "./outbox.ts";
 import type { Performers } from "./perform/perform.ts";
 import type { Ports } from "./ports.ts";
+import { type ReachTarget, takeBaseline } from "./probes/baseline.ts";
 import { probeWorker } from "./probes/worker.ts";
 import { SteadyClock } from "./steadyClock.ts";
 
@@ -25,6 +26,8 @@ export interface AgentParts {
   readonly heartbeatSecs: number;
   readonly pollWaitSecs: number;
   readonly stateDir: string;
+  /** Whom the host must be able to reach after a switch. */
+  readonly reach: readonly ReachTarget[];
   /** What probes run with. */
   readonly probeEnv: Readonly<Record<string, string>>;
   readonly journal: Journal;
@@ -146,7 +149,7 @@ function sourcesOf(
 }
 
 function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activation" | "probes"> {
-  const { journal, ports, activation, logs } = parts;
+  const { journal, ports, activation, logs, reach, probeEnv } = parts;
   const both = {
     ...ports,
     activation,
@@ -159,11 +162,14 @@ function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activ
     activation: activationWorker({
       ...both,
       knownGood: () => journal.facts().knownGood.at(-1) ?? null,
+      baseline: (signal) => takeBaseline({ ...ports, reach, env: probeEnv }, signal),
     }),
     probes: probeWorker({
       ...both,
       readText: (path) => ports.disk.readText(path),
-      env: parts.probeEnv,
+      env: probeEnv,
+      reach,
+      baseline: () => journal.facts().baseline,
     }),
   };
 }

@@ -5,6 +5,7 @@ import { channel, hostName, isControlPlaneName, sentence } from "@nixwave/protoc
 import { z } from "zod";
 import { activationSchema } from "./activation/choose.ts";
 import type { EnrolBy } from "./identity/evidence.ts";
+import type { ReachTarget } from "./probes/baseline.ts";
 
 const absolutePath = z
   .string()
@@ -64,6 +65,9 @@ const regex = z.string().refine(
   { error: "expected a regular expression" },
 );
 
+const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):([0-9]{1,5})$/;
+const address = z.string().regex(ADDRESS, { error: "expected HOST:PORT, such as 10.0.0.1:53" });
+
 const configSchema = z
   .strictObject({
     host: hostName,
@@ -82,6 +86,8 @@ const configSchema = z
     enrolment: enrolment.optional(),
     stateDir: absolutePath,
     activation: activationSchema,
+    /** Beside the control plane and the caches, whom a host that is not cut off can reach, such as a gateway. */
+    anchors: z.array(address).max(16).default([]).readonly(),
     heartbeatSecs: secs(600).default(60),
     pollWaitSecs: secs(120).default(60),
     /** Whatever these match in a unit's output is taken out before it leaves the machine. */
@@ -160,4 +166,26 @@ export const reasonOf = (cause: unknown): string =>
 export function redactor(patterns: readonly string[]): (text: string) => string {
   const all = patterns.map((pattern) => new RegExp(pattern, "g"));
   return (text) => all.reduce((rest, pattern) => rest.replace(pattern, "[redacted]"), text);
+}
+
+/** Whoever of these answers before a switch must not fall silent with it. */
+export function reachTargets({
+  controlPlane,
+  activation,
+  anchors,
+}: Config): readonly ReachTarget[] {
+  const caches = activation.backend === "directory" ? [] : activation.caches;
+  const urls = [controlPlane, ...caches].flatMap((text) => targetOf(new URL(text)));
+  const named = anchors.map((text) => targetOf(new URL(`tcp://${text}`)));
+  return [...urls, ...named.flat()];
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { "https:": 443, "http:": 80 };
+
+/** Nothing for caches that are no network: a folder, a bucket behind a client. */
+function targetOf({ protocol, hostname, port }: URL): readonly ReachTarget[] {
+  const number = port === "" ? DEFAULT_PORTS[protocol] : Number(port);
+  // Every host reaches itself, cut off or not.
+  if (hostname === "" || number === undefined || LOOPBACK.test(hostname)) return [];
+  return [{ host: hostname.replace(/^\[|\]$/g, ""), port: number }];
 }

@@ -25,6 +25,7 @@ import type {
   ReleaseFile,
   Verified,
 } from "@nixwave/protocol";
+import type { Found } from "./probes/baseline.ts";
 
 /**
  * What puts the loop to work: facts that inbound/ and the workers found, past tense, plain data, without a time of their
@@ -88,6 +89,8 @@ export type WorkerInput =
       readonly kind: "SwitchStarting";
       readonly of: RecordRef;
       readonly switchMethod: SwitchMethod;
+      /** Taken before the attempt's first start, and only then: afterwards the switch may have changed it. Null: later ones. */
+      readonly found: Found | null;
     }
   | { readonly kind: "RollbackStarting"; readonly of: RecordRef }
   | {

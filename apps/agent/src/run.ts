@@ -1,6 +1,6 @@
 import { chooseActivation } from "./activation/choose.ts";
 import { type Agent, startAgent } from "./agent.ts";
-import { type Config, redactor } from "./config.ts";
+import { type Config, reachTargets, redactor } from "./config.ts";
 import { connect } from "./connect.ts";
 import { statusOf } from "./console/status.ts";
 import type { IdentityKeeper } from "./identity/keeper.ts";
@@ -84,6 +84,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     ...config,
     agentVersion,
     probeEnv: { PATH: path },
+    reach: reachTargets(config),
     journal,
     activation: chooseActivation(config.activation, ports, env),
     controlPlane,

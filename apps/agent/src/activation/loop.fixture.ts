@@ -137,6 +137,7 @@ const situationOf = (record: HostRollout | null, now: Instant): Situation => ({
     steadyNow: null,
     newestCreatedAt: null,
     knownGood: [],
+    baseline: null,
     hold: null,
     logHead: null,
     booted: true,

@@ -1,4 +1,4 @@
-import type { ActivationPhase, ClosureHash } from "@nixwave/effects";
+import type { ActivationPhase, ClosureHash, SwitchMethod } from "@nixwave/effects";
 import { deferredComponent, stderrTail } from "./output.ts";
 import { isBusy } from "./seen.ts";
 import {
@@ -49,7 +49,7 @@ export async function runSwitch(parts: ActivationParts, task: Task): Promise<voi
     case "boot":
       return await boot(parts, task, prepared.component);
     case "nothing-to-switch":
-      await parts.mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod: "none" });
+      await begin(parts, task, "none");
       return await reportUntilRead(parts, task);
   }
 }
@@ -141,16 +141,27 @@ async function prepareOnce(
   return component === null ? { kind: "fire" } : { kind: "boot", component };
 }
 
+/** Commits the start, with what was so before the first one of the attempt. */
+async function begin(
+  parts: ActivationParts,
+  task: Task,
+  switchMethod: SwitchMethod,
+): Promise<void> {
+  const isFirst = currentActivating(parts, task)?.starts === 0;
+  const found = isFirst ? await parts.baseline(task.signal) : null;
+  await parts.mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod, found });
+}
+
 /** The start is committed before anything changes; null: it was not taken, or the profile can't be set, and that is said. */
 async function started(
   parts: ActivationParts,
   task: Task,
   switchMethod: "switch" | "boot",
 ): Promise<ClosureHash | null> {
-  const { activation, crash, mailbox } = parts;
+  const { activation, crash } = parts;
   task.stage = "firing";
   const before = currentActivating(parts, task)?.starts;
-  await mailbox.submit({ kind: "SwitchStarting", of: task.of, switchMethod });
+  await begin(parts, task, switchMethod);
   const record = currentActivating(parts, task);
   if (record === null) return null;
   // Starts are counted: if this one was not taken there is nothing to fire, and what is to be seen decides.

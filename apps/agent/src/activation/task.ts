@@ -10,6 +10,7 @@ import {
 } from "@nixwave/effects";
 import type { Mailbox, RecordRef } from "../input.ts";
 import { type Crash, pause, type Random, type ReadRecord, type Timer } from "../ports.ts";
+import type { Found } from "../probes/baseline.ts";
 import type { Activation } from "./activation.ts";
 import { stderrTail } from "./output.ts";
 import { recordRef, sameRecord } from "./recordRef.ts";
@@ -23,6 +24,8 @@ export interface ActivationParts {
   readonly readRecord: ReadRecord;
   /** The closure to keep beside target and rollback target; null on a host that has none yet. */
   readonly knownGood: () => ClosureHash | null;
+  /** What the probes after the switch are compared with. */
+  readonly baseline: (signal: AbortSignal) => Promise<Found>;
   readonly timer: Timer;
   readonly random: Random;
   readonly crash: Crash;

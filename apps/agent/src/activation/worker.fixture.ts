@@ -49,6 +49,7 @@ export function workerBench(): WorkerBench {
         mailbox: { submit: (input) => loop.submit(input) },
         readRecord: (id) => loop.readRecord(id),
         knownGood: () => old,
+        baseline: async () => ({ failedUnits: [], answered: [] }),
         timer: fastTimer,
         random: host.ports.random,
         crash: { at: crashAt },

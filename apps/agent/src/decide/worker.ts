@@ -1,5 +1,14 @@
-import { type HostRollout, type HostState, observe } from "@nixwave/effects";
+import {
+  addSecs,
+  type HostRollout,
+  type HostState,
+  type Instant,
+  observe,
+  REACHABILITY,
+} from "@nixwave/effects";
+import { sameRecord } from "../activation/recordRef.ts";
 import type { WorkerInput } from "../input.ts";
+import type { Change } from "../journal/change.ts";
 import { probeReport } from "../probeReport.ts";
 import {
   type Decision,
@@ -17,7 +26,24 @@ type Of<K extends WorkerInput["kind"]> = Extract<WorkerInput, { kind: K }>;
 export function switchStarting(input: Of<"SwitchStarting">, at: Situation): Decision {
   const { switchMethod } = input;
   const event = { kind: "ActivationStarted", startedAt: at.now, switchMethod } as const;
-  return inState(input, at, ["Activating"], (record) => decided([step(record, event, at.now)]));
+  return inState(input, at, ["Activating"], (record) =>
+    decided([step(record, event, at.now)], { changes: baselineOf(input, record, at.now) }),
+  );
+}
+
+/** The dispatch itself came from the control plane; for so long that counts as its answer. */
+const ANSWERED_WITHIN_SECS = 600;
+const DISPATCHED = "dispatch";
+
+function baselineOf(
+  { of, found }: Of<"SwitchStarting">,
+  record: HostRollout,
+  now: Instant,
+): readonly Change[] {
+  if (found === null || record.kind !== "Activating") return [];
+  const cameLately = now <= addSecs(record.ackedAt, ANSWERED_WITHIN_SECS);
+  const answered = cameLately ? [...found.answered, DISPATCHED] : found.answered;
+  return [{ kind: "BaselinePut", baseline: { ...of, ...found, answered, reached: false } }];
 }
 
 export function rollbackStarting(input: Of<"RollbackStarting">, at: Situation): Decision {
@@ -76,10 +102,18 @@ export function probeReported(input: Of<"ProbeReported">, at: Situation): Decisi
   return inState(input, at, ["Soaking"], (record) => {
     if (record.kind !== "Soaking") return ignored(record, "not soaking");
     const { events, withheld } = probeReport(record, input, at.outboxFull, at.now);
-    if (events.length > 0) return decided(stepAll(record, events, at.now));
+    if (events.length > 0)
+      return decided(stepAll(record, events, at.now), { changes: reached(input, at) });
     if (!withheld) return ignored(record, "the same as before");
     return ignored(record, "the outbox is at its cap", { asks: [{ kind: "CountWithheld" }] });
   });
+}
+
+function reached({ of, probeName, status }: Of<"ProbeReported">, at: Situation): readonly Change[] {
+  const { baseline } = at.facts;
+  if (probeName !== REACHABILITY || status !== "pass") return [];
+  if (baseline === null || baseline.reached || !sameRecord(baseline, of)) return [];
+  return [{ kind: "BaselinePut", baseline: { ...baseline, reached: true } }];
 }
 
 /** A report about another try, or from a state that was left since, says nothing any more (hazards 5 and 15). */

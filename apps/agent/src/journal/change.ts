@@ -7,7 +7,7 @@ import type {
   Seq,
 } from "@nixwave/effects";
 import type { EventsAnswer, LogHead, ReleaseFile } from "@nixwave/protocol";
-import type { Hold } from "./facts.ts";
+import type { Baseline, Hold } from "./facts.ts";
 
 /** What an input changes in the journal besides the effects of a step, in the same transaction. */
 export type Change =
@@ -22,6 +22,7 @@ export type Change =
   | { readonly kind: "LinesAcked"; readonly streams: EventsAnswer["streams"] }
   | { readonly kind: "LinesReplayed"; readonly from: { readonly [rolloutId: RolloutId]: Seq } }
   | { readonly kind: "LogHeadSeen"; readonly logHead: LogHead }
+  | { readonly kind: "BaselinePut"; readonly baseline: Baseline }
   | { readonly kind: "HoldPut"; readonly hold: Hold | null }
   | { readonly kind: "FirstBooted" }
   /** Records and outbox are forgotten under a new id; what is known of the host as a whole stays. */

@@ -5,13 +5,32 @@ import type {
   JournalId,
   PreviousStream,
 } from "@nixwave/effects";
-import { closureHash, instantMs, journalId, type LogHead, logHead } from "@nixwave/protocol";
+import {
+  attempt,
+  closureHash,
+  instantMs,
+  journalId,
+  type LogHead,
+  logHead,
+  rolloutIdText,
+} from "@nixwave/protocol";
 import { z } from "zod";
+import type { RecordRef } from "../input.ts";
 
 /** Dispatches are rejected as retryable until then. */
 export interface Hold {
   readonly until: Instant;
   readonly reason: string;
+}
+
+/** What was so before the switch of one attempt, for the probes after it. */
+export interface Baseline extends RecordRef {
+  /** Null: systemd could not be asked. */
+  readonly failedUnits: readonly string[] | null;
+  /** Of whom the host needs, those who answered before the switch, as `host:port`. */
+  readonly answered: readonly string[];
+  /** Somebody has answered since the activation, which stays so. */
+  readonly reached: boolean;
 }
 
 /** What the journal knows of the host as a whole. */
@@ -26,6 +45,8 @@ export interface HostFacts {
   readonly hold: Hold | null;
   /** The highest position of the CP's log that was shown. */
   readonly logHead: LogHead | null;
+  /** Of the newest attempt that began to switch. */
+  readonly baseline: Baseline | null;
   /** The first input of this journal was taken: from then on the pin is the journal's copy and not the other way round. */
   readonly booted: boolean;
 }
@@ -43,8 +64,25 @@ export interface Loaded {
   readonly previous: PreviousStream | null;
 }
 
-export type MetaKey = "journalId" | "steadyNow" | "newestCreatedAt" | "hold" | "logHead" | "booted";
+export type MetaKey =
+  | "baseline"
+  | "journalId"
+  | "steadyNow"
+  | "newestCreatedAt"
+  | "hold"
+  | "logHead"
+  | "booted";
 
+const baselineSchema: z.ZodType<Baseline> = z
+  .object({
+    rolloutId: rolloutIdText,
+    journalId,
+    attempt,
+    failedUnits: z.array(z.string()).readonly().nullable(),
+    answered: z.array(z.string()).readonly(),
+    reached: z.boolean(),
+  })
+  .readonly();
 const holdSchema: z.ZodType<Hold> = z.object({ until: instantMs, reason: z.string() }).readonly();
 
 /** Reads the rows of `meta` and `known_good`. Throws where they are not what this version or a newer one wrote. */
@@ -63,6 +101,7 @@ export function factsOf(
     knownGood: knownGood.map((closure) => closureHash.parse(closure)),
     hold: read("hold", holdSchema),
     logHead: read("logHead", logHead),
+    baseline: read("baseline", baselineSchema),
     booted: read("booted", z.boolean()) ?? false,
   };
 }

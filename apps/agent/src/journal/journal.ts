@@ -172,6 +172,8 @@ export class Journal {
         return this.outbox.replay(change.from);
       case "LogHeadSeen":
         return this.#put("logHead", change.logHead);
+      case "BaselinePut":
+        return this.#put("baseline", change.baseline);
       case "HoldPut":
         return this.#tables.putMeta(
           "hold",

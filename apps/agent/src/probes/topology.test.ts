@@ -1,20 +1,31 @@
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import type { ClosureHash } from "@nixwave/effects";
-import { bootId, closureName } from "@nixwave/testkit";
+import { type ClosureHash, FIRST_ATTEMPT, nextAttempt } from "@nixwave/effects";
+import { bootId, journal, rollout } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fastTimer, type TestHost, testHost } from "../activation/host.fixture.ts";
+import type { Baseline } from "../journal/facts.ts";
 import { type ClosableHttp, systemHttp } from "../perform/http.ts";
+import type { ReachTarget } from "./baseline.ts";
 import { readTopology } from "./topology.ts";
 
 const never = new AbortController().signal;
 let host: TestHost;
 let http: ClosableHttp;
 let target: ClosureHash;
+let path: string;
+let reach: readonly ReachTarget[];
+let baseline: Baseline | null;
+const OF = { rolloutId: rollout("stable@a1"), journalId: journal("1"), attempt: FIRST_ATTEMPT };
 beforeEach(() => {
   host = testHost();
   http = systemHttp();
   target = host.makeClosure("new");
+  path = host.config.path;
+  reach = [];
+  baseline = null;
 });
 afterEach(async () => {
   await http.close();
@@ -29,9 +40,11 @@ const read = () =>
       process: host.ports.process,
       timer: fastTimer,
       readText: (path) => host.ports.disk.readText(path),
-      env: { PATH: host.config.path },
+      env: { PATH: path },
+      reach,
+      baseline: () => baseline,
     },
-    { target, bootId: bootId("first") },
+    { of: OF, target, bootId: bootId("first") },
   );
 const folder = () => join(host.activation.closurePath(target), "etc/nixwave/agent");
 function declare(content: unknown): void {
@@ -101,15 +114,88 @@ async function expectFailingTopology(reason: RegExp): Promise<void> {
   expect(outcome?.failureReason).toMatch(reason);
 }
 
-test("a systemd probe fails with what to do, and is never silently healthy", async () => {
+/** A systemctl of the test's own, first in the PATH. */
+function systemctl(script: string): void {
+  const bin = join(host.root, "bin");
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, "systemctl"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  path = `${bin}:${host.config.path}`;
+}
+const runOf = (name: string) =>
+  read()
+    .find(({ declared }) => declared.probeName === name)
+    ?.run(never);
+const baselineOf = (found: Partial<Baseline>): Baseline => ({
+  ...OF,
+  failedUnits: [],
+  answered: [],
+  reached: false,
+  ...found,
+});
+
+test("units that are named have to be active", async () => {
   declare({
     schemaVersion: 1,
-    checks: [{ name: "units", kind: "systemd", units: ["nginx.service"] }],
+    checks: [{ name: "units", kind: "systemd", units: ["a", "b", "c"] }],
   });
-  const units = read().find(({ declared }) => declared.probeName === "units");
-  expect(await units?.run(never)).toMatchObject({
+  const show = (b: string) =>
+    systemctl(
+      `printf 'Id=a\\nActiveState=active\\n\\nId=b\\nActiveState=${b}\\n\\nId=c\\nActiveState=reloading\\n'`,
+    );
+  show("active");
+  expect(await runOf("units")).toMatchObject({ status: "pass" });
+  show("failed");
+  expect(await runOf("units")).toMatchObject({ status: "fail", failureReason: "b is failed" });
+  systemctl("echo no bus >&2; exit 1");
+  expect(await runOf("units")).toMatchObject({ failureReason: "systemd can't be asked: no bus" });
+});
+
+test("what had failed before the switch is no failure of the release; what fails since is", async () => {
+  declare({ schemaVersion: 1, checks: [{ name: "all", kind: "systemd" }] });
+  const own = `nixwave-switch-stable.${"a".repeat(40)}-${"b".repeat(32)}-1-1.service`;
+  systemctl(`printf 'old.service loaded failed failed Old\\n${own} loaded failed failed ours\\n'`);
+  baseline = baselineOf({ failedUnits: ["old.service"] });
+  expect(await runOf("all")).toMatchObject({ status: "pass" });
+  baseline = baselineOf({ failedUnits: ["other.service"] });
+  expect(await runOf("all")).toMatchObject({
+    failureReason: "failed since the switch: old.service",
+  });
+  // Of another attempt, or systemd could not be asked then: nothing is excused.
+  baseline = {
+    ...baselineOf({ failedUnits: ["old.service"] }),
+    attempt: nextAttempt(FIRST_ATTEMPT),
+  };
+  expect(await runOf("all")).toMatchObject({ status: "fail" });
+  baseline = baselineOf({ failedUnits: null });
+  expect(await runOf("all")).toMatchObject({ status: "fail" });
+});
+
+test("reachability is enforced where somebody answered before, and passes when anybody is reached", async () => {
+  declare({ schemaVersion: 1, checks: [] });
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const modeOf = () =>
+    read().find(({ declared }) => declared.probeName === "reachability")?.declared.mode;
+  expect(modeOf(), "nobody to reach").toBe(undefined);
+  // Nobody listens on port 1.
+  reach = [
+    { host: "127.0.0.1", port: 1 },
+    { host: "127.0.0.1", port },
+  ];
+  expect(modeOf()).toBe("observe");
+  baseline = baselineOf({ answered: [`127.0.0.1:${port}`] });
+  expect(modeOf()).toBe("enforce");
+  expect(await runOf("reachability")).toMatchObject({ status: "pass" });
+  server.close();
+  await once(server, "close");
+  expect(await runOf("reachability")).toMatchObject({
     status: "fail",
-    failureReason: expect.stringContaining("declare an exec probe"),
+    failureReason: `since the activation none of 127.0.0.1:1, 127.0.0.1:${port} was reached`,
   });
-  expect(closureName(target)).toBe("new");
+  baseline = baselineOf({ answered: ["dispatch"], reached: true });
+  expect(await runOf("reachability"), "once passed, it stays passed").toMatchObject({
+    status: "pass",
+  });
 });

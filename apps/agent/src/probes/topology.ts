@@ -3,16 +3,23 @@ import {
   type DeclaredProbe,
   err,
   PROBE_TOPOLOGY,
+  REACHABILITY,
   type Result,
   SYSTEM_STABLE,
 } from "@nixwave/effects";
 import { type Check, PROBE_FILE, readProbeFile } from "@nixwave/protocol";
 import type { Activation } from "../activation/activation.ts";
+import { sameRecord } from "../activation/recordRef.ts";
+import type { RecordRef } from "../input.ts";
+import type { Baseline } from "../journal/facts.ts";
 import type { Http, Process, Timer } from "../ports.ts";
+import type { ReachTarget } from "./baseline.ts";
 import { failed, messageOf, type RunCheck } from "./check.ts";
 import { execCheck } from "./execCheck.ts";
 import { httpCheck } from "./httpCheck.ts";
+import { reachabilityCheck } from "./reachabilityCheck.ts";
 import { type Declaration, stableCheck } from "./stableCheck.ts";
+import { systemdCheck } from "./systemdCheck.ts";
 import { tcpCheck } from "./tcpCheck.ts";
 
 /** A probe as the record declares it, with the way to run it. */
@@ -28,6 +35,10 @@ export interface TopologyParts {
   readonly timer: Timer;
   readonly readText: (path: string) => string | null;
   readonly env: Readonly<Record<string, string>>;
+  /** Whom the host must be able to reach; empty: nobody, and `reachability` is not declared. */
+  readonly reach: readonly ReachTarget[];
+  /** As the journal has it: of the newest attempt that began to switch. */
+  readonly baseline: () => Baseline | null;
 }
 
 /** Built-in probes look at links only, and may do so often. */
@@ -39,18 +50,22 @@ const BUILT_IN_INTERVAL_SECS = 10;
  */
 export function readTopology(
   parts: TopologyParts,
-  declaration: Declaration,
+  declaration: Declaration & { readonly of: RecordRef },
 ): readonly RunnableProbe[] {
   const file = readDeclared(parts, declaration.target);
-  const stable: RunnableProbe = {
-    declared: builtIn(SYSTEM_STABLE, "system-stable"),
-    run: stableCheck(declaration, parts.activation),
-  };
+  const before = baselineFor(parts, declaration.of);
+  const builtIns: RunnableProbe[] = [
+    {
+      declared: builtIn(SYSTEM_STABLE, "system-stable"),
+      run: stableCheck(declaration, parts.activation),
+    },
+    ...reachability(parts, declaration.of, before),
+  ];
   if (!file.ok) {
     const run: RunCheck = async () => failed(file.error);
-    return [stable, { declared: builtIn(PROBE_TOPOLOGY, "probe-topology"), run }];
+    return [...builtIns, { declared: builtIn(PROBE_TOPOLOGY, "probe-topology"), run }];
   }
-  return [stable, ...file.value.map((check) => runnable(check, parts))];
+  return [...builtIns, ...file.value.map((check) => runnable(check, parts, before))];
 }
 
 function readDeclared(
@@ -74,12 +89,31 @@ const builtIn = (probeName: DeclaredProbe["probeName"], kind: string): DeclaredP
   intervalSecs: BUILT_IN_INTERVAL_SECS,
 });
 
-function runnable(check: Check, parts: TopologyParts): RunnableProbe {
-  const { name: probeName, kind, mode, intervalSecs } = check;
-  return { declared: { probeName, kind, mode, intervalSecs }, run: runnerOf(check, parts) };
+/** Enforced only if somebody answered before the switch: a host that was cut off before must not be rolled back for it. */
+function reachability(
+  parts: TopologyParts,
+  of: RecordRef,
+  before: Baseline | null,
+): readonly RunnableProbe[] {
+  const { reach, timer } = parts;
+  if (reach.length === 0) return [];
+  const mode = before !== null && before.answered.length > 0 ? "enforce" : "observe";
+  const hasPassed = (): boolean => baselineFor(parts, of)?.reached === true;
+  const declared = { ...builtIn(REACHABILITY, "reachability"), mode } as const;
+  return [{ declared, run: reachabilityCheck({ reach, hasPassed }, timer) }];
 }
 
-function runnerOf(check: Check, parts: TopologyParts): RunCheck {
+function baselineFor({ baseline }: TopologyParts, of: RecordRef): Baseline | null {
+  const found = baseline();
+  return found !== null && sameRecord(found, of) ? found : null;
+}
+
+function runnable(check: Check, parts: TopologyParts, before: Baseline | null): RunnableProbe {
+  const { name: probeName, kind, mode, intervalSecs } = check;
+  return { declared: { probeName, kind, mode, intervalSecs }, run: runnerOf(check, parts, before) };
+}
+
+function runnerOf(check: Check, parts: TopologyParts, before: Baseline | null): RunCheck {
   switch (check.kind) {
     case "http":
       return httpCheck(check, parts.http);
@@ -88,10 +122,10 @@ function runnerOf(check: Check, parts: TopologyParts): RunCheck {
     case "exec":
       return execCheck(check, { process: parts.process, env: parts.env });
     case "systemd":
-      return async () =>
-        failed(
-          `the probe ${check.name} asks for systemd units, which this version of the agent can't look at; ` +
-            `declare an exec probe that runs systemctl is-active instead`,
-        );
+      return systemdCheck(check, {
+        process: parts.process,
+        env: parts.env,
+        failedBefore: before?.failedUnits ?? null,
+      });
   }
 }

@@ -117,7 +117,7 @@ async function declare(
     if (record?.kind !== "Soaking" || !sameRecord(recordRef(record), of)) return null;
     try {
       const bootId = await parts.activation.bootId();
-      const probes = readTopology(parts, { target: record.targetClosure, bootId });
+      const probes = readTopology(parts, { of, target: record.targetClosure, bootId });
       const declared = probes.map((probe) => probe.declared);
       if (signal.aborted) return null;
       const { outcome } = await parts.mailbox.submit({

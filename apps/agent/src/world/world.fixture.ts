@@ -90,6 +90,7 @@ export class World {
       heartbeatSecs: 60,
       pollWaitSecs: 60,
       stateDir: this.#stateDir,
+      reach: [],
       probeEnv: {},
       journal,
       activation: this.machine.activation,

@@ -13,6 +13,8 @@ function builtIn(name: string): ProbeName {
 export const SYSTEM_STABLE: ProbeName = builtIn("system-stable");
 /** Stands for a probe file that is missing, unreadable or unknown: that is a failure, never health (hazard 45). */
 export const PROBE_TOPOLOGY: ProbeName = builtIn("probe-topology");
+/** Built in: the host has reached somebody since the activation; enforced only where somebody answered before it. */
+export const REACHABILITY: ProbeName = builtIn("reachability");
 /** Stands for a running closure that is no longer the target. */
 export const RUNNING_CLOSURE: ProbeName = builtIn("running-closure");
 /** Stands for a rollback that a person asked for at the console. */
