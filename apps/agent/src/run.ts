@@ -68,8 +68,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     ],
   });
   const journalId = () => journal.facts().journalId;
-  const connected = connect({ config, ports, journalId, logs });
-  const { controlPlane, identity } = connected;
+  const { controlPlane, identity, ...connected } = connect({ config, ports, journalId, logs });
   const metrics = new Metrics(() => {
     const { rows, bytes } = journal.outbox.size();
     return {
@@ -79,11 +78,10 @@ export async function runAgent(options: RunOptions): Promise<void> {
     };
   });
   const broken = Promise.withResolvers<never>();
-  const path = env["PATH"] ?? "/usr/bin:/bin";
   const agent = startAgent({
     ...config,
     agentVersion,
-    probeEnv: { PATH: path },
+    probeEnv: { PATH: env["PATH"] ?? "/usr/bin:/bin" },
     reach: reachTargets(config),
     journal,
     activation: chooseActivation(config.activation, ports, env),
