@@ -30,6 +30,7 @@ import type { Connection, Http, HttpAnswer, HttpRequest, ShownIdentity } from ".
 
 export const HOST = hostName.parse("web-1");
 export const CP_NAME = "cp-1";
+const AUTHORITY_AGE_MS = 100 * 24 * 3600 * 1000;
 
 /** A CP's enrolment in memory, by the judges that the real one asks. What it forgets and how it fails is the test's to say. */
 export class Enroller {
@@ -62,7 +63,8 @@ export class Enroller {
     const authority = await issueAuthority({
       privateKey,
       serial: randomBytes(SERIAL_BYTES),
-      now: now(),
+      // Older than any certificate that a test dates back.
+      now: instant(now() - AUTHORITY_AGE_MS),
     });
     return new Enroller(now, authority, privateKey);
   }
@@ -111,19 +113,18 @@ export class Enroller {
   ): Promise<HttpAnswer> {
     if (fate === "lost-request") return jsonAnswer(0, null);
     if (fate === "busy") return problemAnswer("queue-full", "too much waits");
-    const body: unknown = typeof request.body === "string" ? JSON.parse(request.body) : null;
-    const known = this.#knows(shown);
     if (pathname === "/v1/enroll") {
       const verdict = judgeEnrolment(
-        enrolmentRequestSchema.parse(body),
+        enrolmentRequestSchema.parse(jsonOf(request)),
         this.#facts(),
         this.#now(),
       );
       return await this.#verdict(verdict);
     }
-    if (!known) return problemAnswer("unauthenticated", "nobody known makes this request");
+    if (!this.#knows(shown))
+      return problemAnswer("unauthenticated", "nobody known makes this request");
     if (pathname !== "/v1/agent/renew") return jsonAnswer(200, {});
-    const { csr } = renewalRequestSchema.parse(body);
+    const { csr } = renewalRequestSchema.parse(jsonOf(request));
     return await this.#verdict(judgeRenewal({ host: HOST, csr }, this.#facts(), this.#now()));
   }
 
@@ -171,6 +172,9 @@ export class Enroller {
     return jsonAnswer(200, { certificate: certificatePem(certificate), authority });
   }
 }
+
+const jsonOf = ({ body }: HttpRequest): unknown =>
+  JSON.parse(typeof body === "string" ? body : "null");
 
 const jsonAnswer = (status: number, body: unknown): HttpAnswer => ({
   status,

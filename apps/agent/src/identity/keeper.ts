@@ -64,18 +64,23 @@ export class IdentityKeeper {
   readonly http: Http = {
     request: async (request) => {
       const shown = this.#file?.held ?? null;
+      const wasDisowned = this.#isDisowned;
       const answer = await this.#parts.connection.http.request(request);
       // An answer on a connection of an earlier certificate says nothing about this one.
       if (shown === null || shown !== this.#file?.held) return answer;
-      const isDisowned = answer.status === UNAUTHENTICATED;
-      if (isDisowned !== this.#isDisowned) {
-        this.#isDisowned = isDisowned;
-        this.#setback = null;
-        this.#woken.abort();
-      }
+      // Nor does one to a question from before the refusal, such as a long poll's.
+      if (answer.status === UNAUTHENTICATED) this.#believe(true);
+      else if (wasDisowned) this.#believe(false);
       return answer;
     },
   };
+
+  #believe(isDisowned: boolean): void {
+    if (isDisowned === this.#isDisowned) return;
+    this.#isDisowned = isDisowned;
+    this.#setback = null;
+    this.#woken.abort();
+  }
 
   async run(): Promise<void> {
     const { signal } = this.#closed;

@@ -5,7 +5,7 @@ import type { CrashPoint } from "../crashPoint.ts";
 import { httpControlPlane } from "../inbound/httpControlPlane.ts";
 import type { Answer, Input, InputKind } from "../input.ts";
 import { Journal } from "../journal/journal.ts";
-import type { Ports, RunResult } from "../ports.ts";
+import type { Http, Ports, RunResult } from "../ports.ts";
 import { CHANNEL, HOST, TestControlPlane } from "./controlPlane.fixture.ts";
 import { TestMachine } from "./machine.fixture.ts";
 import { VirtualTime } from "./virtualTime.fixture.ts";
@@ -37,6 +37,8 @@ export class World {
   readonly broken: unknown[] = [];
   /** Passed points, counted over all processes. */
   crashAt: CrashAt | null = null;
+  /** What lies between the agent and its CP, from the next start on. */
+  between: (http: Http) => Http = (http) => http;
   crashes = 0;
   readonly passed = new Map<CrashPoint, number>();
   readonly #stateDir: string;
@@ -94,7 +96,7 @@ export class World {
       probeEnv: {},
       journal,
       activation: this.machine.activation,
-      controlPlane: httpControlPlane("http://127.0.0.1:1", HOST, http),
+      controlPlane: httpControlPlane("http://127.0.0.1:1", HOST, this.between(http)),
       ports,
       redact: (text) => text,
       metrics: {
