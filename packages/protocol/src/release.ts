@@ -13,6 +13,7 @@ import { z } from "zod";
 import { channel, channelRef, closureHash, hostName, sha256Text } from "./ids.ts";
 import { durationSecs, policySchema } from "./policy.ts";
 import { instantText } from "./time.ts";
+import type { TrustProblem } from "./trust/attack.ts";
 import type { Verified } from "./verified.ts";
 
 /** The one version of head, buckets and constraints that this code reads and writes. */
@@ -141,15 +142,15 @@ export interface ReleaseProblem {
   readonly reason: string;
 }
 
-/**
- * Where releases come from. Nothing that it gives is unverified; how it was verified (hashes now, signatures with a
- * later issue) is behind it.
- */
+/** What is wrong with a source of releases: an attack that was seen, or a fault. */
+export type SourceProblem = Pick<TrustProblem, "code" | "file" | "reason">;
+
+/** Where releases come from. Nothing that it gives is unverified; how it was verified is behind it. */
 export interface ReleaseSource {
-  /** The channels that the source has a release for. */
-  channels(): Promise<Result<readonly Channel[], ReleaseProblem>>;
+  /** The channels that the source has a release for; a problem is one of all channels. */
+  channels(): Promise<Result<readonly Channel[], SourceProblem>>;
   /** The release that the channel's current.json names. */
-  current(channel: Channel): Promise<Result<Verified<Release>, ReleaseProblem>>;
+  current(channel: Channel): Promise<Result<Verified<Release>, SourceProblem>>;
   /** Every release of the channel that the source still holds and that verifies, the oldest first: for recovery. */
-  held(channel: Channel): Promise<Result<readonly Verified<Release>[], ReleaseProblem>>;
+  held(channel: Channel): Promise<Result<readonly Verified<Release>[], SourceProblem>>;
 }

@@ -8,7 +8,7 @@ import {
   type Result,
 } from "@nixwave/effects";
 import { type ReadFile, readCurrent, readRelease } from "./readRelease.ts";
-import type { ReleaseProblem, ReleaseSource } from "./release.ts";
+import type { ReleaseSource, SourceProblem } from "./release.ts";
 import type { Verified } from "./verified.ts";
 
 /** A repository of releases by path: a directory, a mirror, the CP's own store. Names only; `/` separates. */
@@ -20,7 +20,7 @@ export interface Repository {
 
 /** Releases of a repository, verified by their hashes. Signatures come behind the same interface. */
 export function releaseSource({ read, list }: Repository): ReleaseSource {
-  const listed = async (folder: string): Promise<Result<readonly string[], ReleaseProblem>> => {
+  const listed = async (folder: string): Promise<Result<readonly string[], SourceProblem>> => {
     try {
       return ok(await list(folder));
     } catch (cause) {
@@ -32,7 +32,7 @@ export function releaseSource({ read, list }: Repository): ReleaseSource {
       };
     }
   };
-  const current = async (channel: Channel): Promise<Result<Verified<Release>, ReleaseProblem>> => {
+  const current = async (channel: Channel): Promise<Result<Verified<Release>, SourceProblem>> => {
     const ref = await readCurrent(read, channel);
     return ref.ok ? readRelease(read, { channel, ref: ref.value }) : ref;
   };

@@ -7,7 +7,7 @@ import { hashedTargetPath, metadataPath, targetPath } from "./layout.ts";
 import { decodeMetadata, METADATA_BYTES_MAX, type Targets } from "./metadata.ts";
 import { inFolder, placeIfOther, readIfThere, syncFolder } from "./place.ts";
 import { isCompleteRoot } from "./signing.ts";
-import type { Trusted } from "./trusted.ts";
+import type { Kept, Trusted } from "./trusted.ts";
 
 type Done = Promise<Result<null, TrustProblem>>;
 interface Digest {
@@ -17,30 +17,32 @@ interface Digest {
 
 /**
  * Copies a verified state byte for byte into a directory that can be served: targets first, the timestamp last, so that who
- * reads from it meanwhile sees the old state or the new. All channels or none: the snapshot names them together.
+ * reads from it meanwhile sees the old state or the new. Gives the channels that could not be copied: their role's file stays away,
+ * and no other channel waits for them. `whole` remembers parts that a call before this one has read and found whole.
  */
-export async function mirror(trusted: Trusted, fetch: FetchFile, directory: string): Done {
-  const to: Copy = { fetch, directory };
+export async function mirror(
+  trusted: Trusted,
+  fetch: FetchFile,
+  directory: string,
+  whole: Set<string> = new Set(),
+): Promise<Result<ReadonlyMap<Channel, TrustProblem>, TrustProblem>> {
+  const to: Copy = { fetch, directory, whole };
   try {
     const roots = await copyRoots(to, trusted);
     if (!roots.ok) return roots;
     const fleet = await copyTargets(to, trusted.targets.file.signed);
     if (!fleet.ok) return fleet;
+    const missed = new Map<Channel, TrustProblem>();
     for (const [channel, kept] of trusted.channels) {
-      if (!kept.ok) return kept;
-      const { signed } = kept.value.file;
-      const targets = await copyTargets(to, signed);
-      if (!targets.ok) return targets;
-      const parts = await copyParts(to, channel, signed);
-      if (!parts.ok) return parts;
-      await put(to, metadataPath(channel, signed.version), kept.value.bytes);
+      const copied = kept.ok ? await copyChannel(to, channel, kept.value) : kept;
+      if (!copied.ok) missed.set(channel, copied.error);
     }
     for (const role of ["targets", "snapshot", "root", "timestamp"] as const) {
       const { file, bytes } = trusted[role];
       await put(to, metadataPath(role, file.signed.version), bytes);
     }
     await syncFolder(inFolder(directory, "metadata"));
-    return ok(null);
+    return ok(missed);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     return err(trustProblem("unreadable", directory, `the mirror could not be written: ${why}`));
@@ -50,6 +52,7 @@ export async function mirror(trusted: Trusted, fetch: FetchFile, directory: stri
 interface Copy {
   readonly fetch: FetchFile;
   readonly directory: string;
+  readonly whole: Set<string>;
 }
 
 const put = (to: Copy, path: string, bytes: Uint8Array): Promise<void> =>
@@ -81,6 +84,14 @@ async function copyRoots(to: Copy, { root }: Trusted): Done {
   return ok(null);
 }
 
+async function copyChannel(to: Copy, channel: Channel, { file, bytes }: Kept<Targets>): Done {
+  const targets = await copyTargets(to, file.signed);
+  if (!targets.ok) return targets;
+  const parts = await copyParts(to, channel, file.signed);
+  if (parts.ok) await put(to, metadataPath(channel, file.signed.version), bytes);
+  return parts;
+}
+
 async function copyTargets(to: Copy, { targets }: Targets): Done {
   for (const [target, digest] of Object.entries(targets)) {
     const hashed = hashedTargetPath(target, digest.hashes.sha256);
@@ -101,11 +112,11 @@ async function copyParts(to: Copy, channel: Channel, { targets }: Targets): Done
     // A head of another schema version is served as it is; what it names is not ours to find.
     if (decoded === null) continue;
     for (const { length, sha256 } of [...decoded.buckets, decoded.constraints]) {
-      const part = await copyFile(to, targetPath(partPath(channel, sha256)), {
-        length,
-        hashes: { sha256 },
-      });
+      const path = targetPath(partPath(channel, sha256));
+      if (to.whole.has(path)) continue;
+      const part = await copyFile(to, path, { length, hashes: { sha256 } });
       if (!part.ok) return part;
+      to.whole.add(path);
     }
   }
   return ok(null);
