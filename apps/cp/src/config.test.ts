@@ -70,7 +70,7 @@ describe("listen", () => {
 describe("serve", () => {
   it.each([
     [{}, "No data directory: add --data DIR"],
-    [{ data: "/d" }, "No release directory: add --releases DIR"],
+    [{ data: "/d" }, "No repository: add --repository"],
     [{ data: "/d", releases: "/r" }, "add --insecure-loopback"],
     [{ data: "/d", releases: "/r", insecureLoopback: true, listen: "0.0.0.0:1" }, "loopback only"],
   ])("%j lacks something and says what to add", (flags, sentence) => {
@@ -84,7 +84,7 @@ describe("serve", () => {
       ok: true,
       value: {
         dataDir: "/flag",
-        releasesDir: "/r",
+        releases: { kind: "unsigned", directory: "/r" },
         listen: { host: "127.0.0.1", port: 0 },
         recover: false,
         readyFile: null,

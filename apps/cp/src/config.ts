@@ -3,6 +3,7 @@ import { isIPv4 } from "node:net";
 import { dirname, resolve } from "node:path";
 import { err, ok, type Result } from "@nixwave/effects";
 import { z } from "zod";
+import { parsePlace, type RepositoryPlace } from "./repository/place.ts";
 
 /** Where the control plane listens. Port 0 lets the system choose; `--ready-file` and the first log line name it. */
 export interface ListenAddress {
@@ -10,10 +11,19 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Where releases come from: a signed repository and the root to verify it from, null where one is remembered from before. */
+export type ReleasesConfig =
+  | {
+      readonly kind: "repository";
+      readonly place: RepositoryPlace;
+      readonly rootFile: string | null;
+    }
+  | { readonly kind: "unsigned"; readonly directory: string };
+
 /** Everything that `serve` needs, with absolute paths and nothing left to default. */
 export interface ServeConfig {
   readonly dataDir: string;
-  readonly releasesDir: string;
+  readonly releases: ReleasesConfig;
   readonly listen: ListenAddress;
   readonly recover: boolean;
   readonly readyFile: string | null;
@@ -49,6 +59,8 @@ const configFileSchema = z
   .strictObject({
     data: filePath.optional(),
     releases: filePath.optional(),
+    repository: z.string({ error: "expected a directory or an address" }).min(1).optional(),
+    root: filePath.optional(),
     listen: listenText.optional(),
     insecureLoopback: flag.optional(),
     readyFile: filePath.optional(),
@@ -56,7 +68,9 @@ const configFileSchema = z
     logGib: amount("GiB").optional(),
   })
   .readonly();
-export type ConfigFile = z.output<typeof configFileSchema>;
+export interface ConfigFile extends Omit<z.output<typeof configFileSchema>, "repository"> {
+  readonly repository?: RepositoryPlace;
+}
 
 const KEYS = Object.keys(configFileSchema.unwrap().shape).join(", ");
 
@@ -92,9 +106,13 @@ export function parseConfigFile(text: string, file: string): Result<ConfigFile, 
   const parsed = configFileSchema.safeParse(json);
   if (!parsed.success) return err(keySentence(file, parsed.error.issues[0]));
   const base = dirname(resolve(file));
-  const { data, releases, readyFile, ...rest } = parsed.data;
+  const { data, releases, repository, root, readyFile, ...rest } = parsed.data;
+  const place = repository === undefined ? ok(null) : parsePlace(repository, base);
+  if (!place.ok) return err(`${file}: "repository": ${place.error}.`);
   return ok({
     ...rest,
+    ...(place.value === null ? {} : { repository: place.value }),
+    ...(root === undefined ? {} : { root: resolve(base, root) }),
     ...(data === undefined ? {} : { data: resolve(base, data) }),
     ...(releases === undefined ? {} : { releases: resolve(base, releases) }),
     ...(readyFile === undefined ? {} : { readyFile: resolve(base, readyFile) }),
@@ -140,6 +158,8 @@ export function parseListen(text: string): Result<ListenAddress, string> {
 export interface ServeFlags {
   readonly data?: string | undefined;
   readonly releases?: string | undefined;
+  readonly repository?: string | undefined;
+  readonly root?: string | undefined;
   readonly listen?: string | undefined;
   readonly insecureLoopback?: boolean | undefined;
   readonly recover?: boolean | undefined;
@@ -176,10 +196,8 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
   if (dataDir === undefined) {
     return err('No data directory: add --data DIR, or "data" to the config file.');
   }
-  const releasesDir = fromCwd(flags.releases) ?? file.releases;
-  if (releasesDir === undefined) {
-    return err('No release directory: add --releases DIR, or "releases" to the config file.');
-  }
+  const releases = resolveReleases(flags, file);
+  if (!releases.ok) return releases;
   const listen = parseListen(flags.listen ?? file.listen ?? DEFAULT_LISTEN);
   if (!listen.ok) return listen;
   if (!(flags.insecureLoopback ?? file.insecureLoopback ?? false)) {
@@ -191,10 +209,27 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
   if (!logRetention.ok) return logRetention;
   return ok({
     dataDir,
-    releasesDir,
     logRetention: logRetention.value,
+    releases: releases.value,
     listen: listen.value,
     recover: flags.recover ?? false,
     readyFile: fromCwd(flags.readyFile) ?? file.readyFile ?? null,
   });
+}
+
+function resolveReleases(flags: ServeFlags, file: ConfigFile): Result<ReleasesConfig, string> {
+  const rootFile = fromCwd(flags.root) ?? file.root ?? null;
+  if (flags.repository !== undefined) {
+    const place = parsePlace(flags.repository, process.cwd());
+    if (!place.ok) return err(`--repository: ${place.error}.`);
+    return ok({ kind: "repository", place: place.value, rootFile });
+  }
+  const unsigned = fromCwd(flags.releases) ?? file.releases;
+  if (unsigned !== undefined) return ok({ kind: "unsigned", directory: unsigned });
+  if (file.repository !== undefined) {
+    return ok({ kind: "repository", place: file.repository, rootFile });
+  }
+  return err(
+    'No repository: add --repository with a directory or an address, or "repository" to the config file.',
+  );
 }

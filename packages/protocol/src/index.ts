@@ -80,6 +80,7 @@ export {
   ATTACKS,
   type AttackCode,
   type Expiry,
+  expiredProblem,
   isAttack,
   type TrustProblem,
 } from "./trust/attack.ts";

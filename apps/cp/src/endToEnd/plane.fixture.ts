@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import type { Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { TestTime } from "../bench.fixture.ts";
+import type { ReleasesConfig } from "../config.ts";
 import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
 import { init } from "../maintenance/init.ts";
 import type { LogFields } from "../ports.ts";
@@ -21,16 +23,21 @@ export interface TestPlane {
   readonly close: () => Promise<void>;
 }
 
-export async function openPlane(): Promise<TestPlane> {
-  const folder = makeFolder();
+export async function openPlane(
+  releasesOf: (folder: Folder) => ReleasesConfig = ({ releases }) => ({
+    kind: "unsigned",
+    directory: releases,
+  }),
+  folder = makeFolder(),
+): Promise<TestPlane> {
   const time = new TestTime();
   const disk = { full: false };
   const logged: { readonly message: string; readonly fields: LogFields }[] = [];
-  init(folder.data);
+  if (!existsSync(folder.data)) init(folder.data);
   const plane = await startControlPlane(
     {
       dataDir: folder.data,
-      releasesDir: folder.releases,
+      releases: releasesOf(folder),
       listen: { host: "127.0.0.1", port: 0 },
       recover: false,
       readyFile: null,

@@ -60,7 +60,12 @@ const withData = <A extends unknown[]>(command: Command<A>) =>
 
 const withServe = <A extends unknown[]>(command: Command<A>) =>
   withData(command)
-    .option("--releases <dir>", "the directory of releases that nixwave release writes")
+    .option(
+      "--repository <place>",
+      "the signed repository of releases: a directory, an http(s) address, or a git repository",
+    )
+    .option("--root <file>", "the root.json to verify it from; needed at the first start")
+    .option("--releases <dir>", "a directory of unsigned releases instead")
     .option(
       "--listen <host:port>",
       `where to listen; port 0 chooses one (default: ${DEFAULT_LISTEN})`,

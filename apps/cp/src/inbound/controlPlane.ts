@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { releaseSource } from "@nixwave/protocol";
 import type { FastifyInstance } from "fastify";
 import { Registry } from "prom-client";
 import type { ServeConfig } from "../config.ts";
 import { sqliteLog } from "../log/sqliteLog.ts";
 import type { Writer } from "../loop.ts";
 import { archiveDir } from "../maintenance/archive.ts";
+import { mirrorOf } from "../repository/trustedRepository.ts";
 import { createServer } from "../server.ts";
 import { databasePath, openDatabase, openReadOnly } from "../store/database.ts";
 import { openReader, type Reader } from "../store/reader.ts";
@@ -20,7 +20,7 @@ import { ParkedPolls } from "./parkedPolls.ts";
 import { publicHandlers } from "./publicHandlers.ts";
 import { RateLimit } from "./rateLimit.ts";
 import { ReleaseWatch } from "./release.ts";
-import { fingerprintOf, releaseDirectory } from "./releaseDirectory.ts";
+import { openReleases } from "./releasesOf.ts";
 import { Retention } from "./retention.ts";
 import { ServedReleases } from "./servedReleases.ts";
 import { UnitLogs } from "./unitLogs.ts";
@@ -101,6 +101,7 @@ export async function startControlPlane(
   config: ServeConfig,
   world: WorldPorts,
 ): Promise<ControlPlane> {
+  const opened = await openReleases(config, world);
   const path = databasePath(config.dataDir);
   const db = openDatabase(path);
   const reader = openReader(path);
@@ -108,13 +109,13 @@ export async function startControlPlane(
   const registry = new Registry();
   const writer = await openWriter(db, { polls, registry, world });
   const releases = new ServedReleases(
-    config.releasesDir,
+    config.releases.kind === "unsigned" ? config.releases.directory : join(config.dataDir, "none"),
     (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
   );
   const watch = new ReleaseWatch({
     ...world,
-    source: releaseSource(releaseDirectory(config.releasesDir)),
-    fingerprint: () => fingerprintOf(config.releasesDir),
+    source: opened.source,
+    fingerprint: opened.fingerprint,
     submit: writer.submit,
     known: () => writer.fleet().channels(),
     wantsHeld: () => writer.wantsHeld(),
@@ -128,7 +129,7 @@ export async function startControlPlane(
     reader,
     polls,
     releases,
-    mirrored: directoryFiles(join(config.dataDir, "mirror")),
+    mirrored: directoryFiles(mirrorOf(config.dataDir)),
     watch,
     metrics: () => registry.metrics(),
     stopping: () => stopping !== null,

@@ -1,5 +1,5 @@
 import { addSecs, type Channel, type ChannelRef } from "@nixwave/effects";
-import type { ReleaseSource } from "@nixwave/protocol";
+import type { ReleaseSource, SourceProblem } from "@nixwave/protocol";
 import type { SeenRelease, Submit } from "../command.ts";
 import type { Clock, Logger, Timer } from "../ports.ts";
 
@@ -115,7 +115,8 @@ export class ReleaseWatch {
     const { source, submit, log } = this.#ports;
     const channels = await source.channels();
     if (!channels.ok) {
-      this.#complain(`${channels.error.reason}. Mend the release directory.`);
+      this.#complain(`${channels.error.reason}. Mend the repository.`);
+      for (const channel of this.#ports.known()) await this.#refuse(channel, channels.error);
       return "unreadable";
     }
     const seen: SeenRelease[] = [];
@@ -144,14 +145,10 @@ export class ReleaseWatch {
 
   /** Null where the channel can't be used; then that was submitted. Empty where nothing changed. */
   async #readChannel(channel: Channel, takeHeld: boolean): Promise<readonly SeenRelease[] | null> {
-    const { source, submit, log } = this.#ports;
+    const { source } = this.#ports;
     const current = await source.current(channel);
     if (!current.ok) {
-      const { code, reason } = current.error;
-      if (this.#unreadable.get(channel) !== reason) log.log("warn", reason, { channel, code });
-      this.#unreadable.set(channel, reason);
-      this.#submitted.delete(channel);
-      await submit<"ReleaseUnreadable">({ kind: "ReleaseUnreadable", channel, code, reason });
+      await this.#refuse(channel, current.error);
       return null;
     }
     this.#unreadable.delete(channel);
@@ -161,5 +158,20 @@ export class ReleaseWatch {
     const seen: SeenRelease[] = held.map((release) => ({ release, current: false }));
     if (this.#submitted.get(channel) !== ref) seen.push({ release: current.value, current: true });
     return seen;
+  }
+
+  /** Starts nothing new on a channel, and leaves alone what was acknowledged. */
+  async #refuse(channel: Channel, { code, reason }: SourceProblem): Promise<void> {
+    const { submit, log } = this.#ports;
+    if (this.#unreadable.get(channel) !== reason) log.log("warn", reason, { channel, code });
+    this.#unreadable.set(channel, reason);
+    this.#submitted.delete(channel);
+    await submit<"ReleaseUnreadable">({
+      kind: "ReleaseUnreadable",
+      channel,
+      code,
+      // The gate shows only this sentence: the attack is named in it.
+      reason: `${reason} (${code})`,
+    });
   }
 }

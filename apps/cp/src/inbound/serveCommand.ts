@@ -1,15 +1,17 @@
-import { accessSync, constants, mkdirSync, statSync } from "node:fs";
-import { releaseSource } from "@nixwave/protocol";
-import type { ServeConfig } from "../config.ts";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { ReleasesConfig, ServeConfig } from "../config.ts";
 import { archiveDir } from "../maintenance/archive.ts";
 import { recover } from "../maintenance/recover.ts";
+import { sayPlace } from "../repository/place.ts";
+import { trustOf } from "../repository/trustedRepository.ts";
 import { databasePath } from "../store/database.ts";
 import type { CommandPorts } from "./commands.ts";
 import { type ControlPlane, startControlPlane } from "./controlPlane.ts";
 import { holdOut } from "./holdOut.ts";
 import { lockDataDir } from "./processLock.ts";
 import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
-import { releaseDirectory } from "./releaseDirectory.ts";
+import { openReleases } from "./releasesOf.ts";
 import type { WorldPorts } from "./world.ts";
 
 function folderFault(dir: string, mode: number): string | null {
@@ -26,26 +28,55 @@ function folderFault(dir: string, mode: number): string | null {
 }
 
 /** One sentence about the first thing that is missing and what to do, or null (hazard 99). */
-export function preflight({ dataDir, releasesDir, recover: recovers }: ServeConfig): string | null {
+export function preflight({ dataDir, releases, recover: recovers }: ServeConfig): string | null {
   // A recovery makes the folder and the database that were lost.
   const dataFault = recovers ? null : folderFault(dataDir, constants.W_OK);
   if (dataFault !== null) {
     return `Data directory ${dataDir}: ${dataFault}. Make the database of a new fleet with nixwave-cp init --data ${dataDir}.`;
   }
-  const releasesFault = folderFault(releasesDir, constants.R_OK);
-  if (releasesFault !== null) {
-    return `Release directory ${releasesDir}: ${releasesFault}. Make it with mkdir, or write a release there with nixwave release.`;
+  return releasesFault(dataDir, releases);
+}
+
+function releasesFault(dataDir: string, releases: ReleasesConfig): string | null {
+  if (releases.kind === "unsigned") {
+    const { directory } = releases;
+    const fault = folderFault(directory, constants.R_OK);
+    if (fault === null) return null;
+    return `Release directory ${directory}: ${fault}. Make it with mkdir, or write a release there with nixwave release.`;
   }
-  return null;
+  const { place, rootFile } = releases;
+  if (rootFile === null && !existsSync(join(trustOf(dataDir), "root.json"))) {
+    return `No root: add --root with the root.json that nixwave init made, or "root" to the config file. It is needed once, and then remembered in ${trustOf(dataDir)}.`;
+  }
+  const rootFault = rootFile === null ? null : fileFault(rootFile);
+  if (rootFault !== null) return `--root ${rootFile}: ${rootFault}.`;
+  if (place.kind !== "directory") return null;
+  const fault = folderFault(place.directory, constants.R_OK);
+  if (fault === null) return null;
+  return `Repository ${place.directory}: ${fault}. Make it with nixwave init.`;
+}
+
+/** Its content is looked at by who verifies from it. */
+function fileFault(file: string): string | null {
+  try {
+    accessSync(file, constants.R_OK);
+    return null;
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    return `it can't be read (${code}); expected the root.json that nixwave init made`;
+  }
 }
 
 export const messageOf = (cause: unknown): string =>
   cause instanceof Error ? cause.message : String(cause);
 
 /** The empty database of a fleet whose control plane was lost, its dispatches held back until the hosts were heard. */
-async function beginRecovery({ dataDir, releasesDir }: ServeConfig, { clock, log }: WorldPorts) {
-  const channels = await releaseSource(releaseDirectory(releasesDir)).channels();
-  if (!channels.ok) throw new Error(`${channels.error.reason}. Mend the release directory.`);
+async function beginRecovery(config: ServeConfig, { clock, log }: WorldPorts) {
+  const { dataDir } = config;
+  const { source, fingerprint } = await openReleases(config, { clock, log });
+  await fingerprint();
+  const channels = await source.channels();
+  if (!channels.ok) throw new Error(`${channels.error.reason}. Mend the repository.`);
   const { began } = recover(dataDir, { channels: channels.value, now: clock.now() });
   if (began) return;
   log.log("warn", "the database has a log already: a recovery that was begun goes on", { dataDir });
@@ -113,7 +144,7 @@ export async function serve(config: ServeConfig, ports: CommandPorts): Promise<s
 
 export function sayConfig({
   dataDir: data,
-  releasesDir,
+  releases,
   listen,
   recover,
   readyFile,
@@ -121,7 +152,12 @@ export function sayConfig({
 }: ServeConfig): string {
   return [
     `data       ${databasePath(data)}`,
-    `releases   ${releasesDir}`,
+    ...(releases.kind === "unsigned"
+      ? [`releases   ${releases.directory}, unsigned`]
+      : [
+          `repository ${sayPlace(releases.place)}`,
+          `root       ${releases.rootFile ?? `the one remembered in ${trustOf(data)}`}`,
+        ]),
     `listen     ${listen.host}:${listen.port}, without TLS`,
     `recover    ${recover ? "yes: dispatches wait until the hosts were heard and replayed" : "no"}`,
     `ready file ${readyFile ?? "none"}`,
