@@ -184,7 +184,7 @@ export class SimControlPlane {
       limit: new RateLimit(),
       releases: new ServedReleases("", () => null),
       mirrored: { metadata: async () => null, target: async () => null },
-      unitLogs: new UnitLogs(),
+      unitLogs: new UnitLogs(null),
       clock,
       timer: cpTimer,
     });

@@ -23,6 +23,7 @@ import { ReleaseWatch } from "./release.ts";
 import { openReleases } from "./releasesOf.ts";
 import { Retention } from "./retention.ts";
 import { ServedReleases } from "./servedReleases.ts";
+import { unitLogShelf } from "./unitLogShelf.ts";
 import { UnitLogs } from "./unitLogs.ts";
 import type { WorldPorts } from "./world.ts";
 
@@ -58,6 +59,7 @@ interface Parts extends WorldPorts {
   readonly metrics: () => Promise<string>;
   readonly stopping: () => boolean;
   readonly inFlight: InFlight;
+  readonly unitLogDir: string;
 }
 
 /** What keeps it from serving well, for /readyz. */
@@ -71,7 +73,7 @@ function missing({ writer, watch }: Parts): string | null {
 function serverOf(parts: Parts): FastifyInstance {
   const { writer, reader, clock } = parts;
   const { submit } = writer;
-  const unitLogs = new UnitLogs();
+  const unitLogs = new UnitLogs(unitLogShelf(parts.unitLogDir, parts.log));
   const agent = agentHandlers({ ...parts, submit, unitLogs, limit: new RateLimit() });
   const operator = {
     ...operatorReads({ ...parts, unitLogs }),
@@ -134,6 +136,7 @@ export async function startControlPlane(
     metrics: () => registry.metrics(),
     stopping: () => stopping !== null,
     inFlight,
+    unitLogDir: join(config.dataDir, "unit-logs"),
   });
   const halt = async (): Promise<void> => {
     polls.stop();

@@ -200,7 +200,7 @@ function hostReads(ports: ReadPorts): Pick<OperatorReads, HostReads> {
       if (log !== null) return log.text;
       throw ProblemError.of(
         "not-found",
-        `${host}: no unit's output is here; it comes after a failure and is kept until the next restart. On the host, journalctl has it.`,
+        `${host}: no unit's output is here; it comes after a failure, and the oldest are dropped. On the host, journalctl has it.`,
       );
     },
   };
