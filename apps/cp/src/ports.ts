@@ -24,12 +24,15 @@ export interface Crash {
   point(name: CrashPoint): void;
 }
 
+/** Rollouts of which a commit has lines, each with the hosts that they are about. */
+export type TouchedRollouts = ReadonlyMap<RolloutId, ReadonlySet<HostName>>;
+
 /** What the writer tells the rest of the process, after a commit and never before it. */
 export interface Notices {
   /** A dispatch can be taken by this host: wake its parked poll, and no other (hazard 77). */
   dispatchReady(host: HostName): void;
   /** Everything below `next` is on disk; the rollouts are those whose rows changed. For streams and followers. */
-  committed(next: Offset, rollouts: ReadonlySet<RolloutId>): void;
+  committed(next: Offset, rollouts: TouchedRollouts): void;
 }
 
 export type LogFields = { readonly [name: string]: string | number | boolean | null };

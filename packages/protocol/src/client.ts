@@ -156,6 +156,8 @@ function rawAnswer(
   switch (route.answer.kind) {
     case "bytes":
       return ok(body);
+    case "event-stream":
+      return err("it streams; connect with a reader of server-sent events");
     case "text":
       return ok(utf8.decode(body));
     case "none":

@@ -74,6 +74,7 @@ export {
 } from "./route.ts";
 export * from "./routes.ts";
 export * from "./selector.ts";
+export * from "./stream.ts";
 export * from "./suggestion.ts";
 export * from "./time.ts";
 export {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { PROBLEM_MEDIA_TYPE, PROBLEMS, type ProblemCode, problemSchema } from "./problem.ts";
 import { EVERY_ROUTE, type Route } from "./route.ts";
 import { PROTOCOL_MAJOR, ROUTE_NAMES, ROUTES } from "./routes.ts";
+import { rolloutMoved } from "./stream.ts";
 
 /** The routes as an OpenAPI 3.1 document: what /openapi.json answers. */
 export function openapi(): Record<string, unknown> {
@@ -76,6 +77,8 @@ function answer({ answer: { kind, status, schema } }: Route): Record<string, unk
       return { [status]: content("application/json", onTheWire(schema)), 204: none };
     case "text":
       return { [status]: content("text/plain", { type: "string" }) };
+    case "event-stream":
+      return { [status]: content("text/event-stream", onTheWire(rolloutMoved)) };
     case "bytes":
       return { [status]: content("application/octet-stream", {}) };
   }

@@ -12,7 +12,16 @@ import {
 } from "./ids.ts";
 import { LOG_LINE_KINDS } from "./log.ts";
 import { freezeScope, shownFreeze } from "./rollout.ts";
-import { answers, COMMAND, json, NO_BODY, READ, type Route, TEXT_ANSWER } from "./route.ts";
+import {
+  answers,
+  COMMAND,
+  json,
+  NO_BODY,
+  READ,
+  type Route,
+  STREAM_ANSWER,
+  TEXT_ANSWER,
+} from "./route.ts";
 import { instantText } from "./time.ts";
 import {
   eventsPage,
@@ -163,6 +172,13 @@ const LOG_ROUTES = {
       kind: z.enum(LOG_LINE_KINDS).optional(),
     }),
     answer: answers(eventsPage),
+    problems: known,
+  },
+  getStream: {
+    ...READS,
+    path: "/v1/stream",
+    summary: "Server-sent events: how each rollout moves, at most four times a second",
+    answer: STREAM_ANSWER,
     problems: known,
   },
   getQuarantines: {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { ProblemCode } from "./problem.ts";
+import type { StreamStart } from "./stream.ts";
 
 /** Agents' principals open agent routes only, operators' operator routes only; public ones need none. */
 export type Audience = "agent" | "operator" | "public";
@@ -26,6 +27,8 @@ export type RouteAnswer =
   | { readonly kind: "json-or-none"; readonly status: 200; readonly schema: z.ZodType }
   | { readonly kind: "none"; readonly status: 204; readonly schema: z.ZodType }
   | { readonly kind: "text"; readonly status: 200; readonly schema: z.ZodType }
+  /** Server-sent events, for as long as the reader stays: the handler answers what takes it. */
+  | { readonly kind: "event-stream"; readonly status: 200; readonly schema: z.ZodType }
   /** Byte for byte as stored, with an ETag. */
   | { readonly kind: "bytes"; readonly status: 200; readonly schema: z.ZodType };
 
@@ -64,6 +67,11 @@ const nothing = z.object({});
 export const NO_BODY = { kind: "none", schema: z.undefined() } as const;
 export const NO_ANSWER = { kind: "none", status: 204, schema: z.null() } as const;
 export const TEXT_ANSWER = { kind: "text", status: 200, schema: z.string() } as const;
+export const STREAM_ANSWER = {
+  kind: "event-stream",
+  status: 200,
+  schema: z.custom<StreamStart>((value) => typeof value === "function"),
+} as const;
 export const BYTES_ANSWER = {
   kind: "bytes",
   status: 200,

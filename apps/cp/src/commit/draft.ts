@@ -33,7 +33,7 @@ export class Draft {
   duplicates = 0;
   readonly acknowledgedSecs: number[] = [];
   readonly wakes = new Set<HostName>();
-  readonly rollouts = new Set<RolloutId>();
+  readonly rollouts = new Map<RolloutId, Set<HostName>>();
   readonly #texts: LogText[] = [];
   readonly #changes: Stamped[] = [];
   readonly #observations: Observation[] = [];
@@ -53,7 +53,9 @@ export class Draft {
     const write = (): void => {
       const { host, rolloutId } = namesOf(line);
       if (rolloutId !== null) {
-        this.rollouts.add(rolloutId);
+        const touched = this.rollouts.get(rolloutId) ?? new Set();
+        this.rollouts.set(rolloutId, touched);
+        if (host !== null) touched.add(host);
         this.memory.gatesTouched.add(rolloutId);
       }
       this.#texts.push({ text: JSON.stringify(storedLogLine.parse(line)), host, rolloutId });

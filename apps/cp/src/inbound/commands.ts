@@ -93,7 +93,12 @@ async function resume(
   world: WorldPorts,
 ): Promise<readonly string[]> {
   return withDatabase(openDatabase(databasePath(dataDir)), async (db) => {
-    const around = { polls: new ParkedPolls(0), registry: new Registry(), world };
+    const around = {
+      polls: new ParkedPolls(0),
+      registry: new Registry(),
+      world,
+      committed: () => undefined,
+    };
     const writer = await openWriter(db, around);
     const by = userInfo().username;
     const answer = await writer.submit<"ResumeAfterRestore">({

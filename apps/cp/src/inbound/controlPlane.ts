@@ -7,13 +7,13 @@ import type { Writer } from "../loop.ts";
 import { archiveDir } from "../maintenance/archive.ts";
 import { mirrorOf } from "../repository/trustedRepository.ts";
 import { createServer } from "../server.ts";
-import { databasePath, openDatabase, openReadOnly } from "../store/database.ts";
+import { type Connection, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
 import { openReader, type Reader } from "../store/reader.ts";
 import { checkpointsOf } from "../store/snapshot.ts";
 import { agentHandlers } from "./agentHandlers.ts";
 import { InFlight } from "./inFlight.ts";
 import { directoryFiles, type MirroredFiles } from "./mirroredFiles.ts";
-import { openWriter } from "./openWriter.ts";
+import { type Around, openWriter } from "./openWriter.ts";
 import { operatorActions } from "./operatorActions.ts";
 import { operatorReads } from "./operatorReads.ts";
 import { ParkedPolls } from "./parkedPolls.ts";
@@ -23,6 +23,7 @@ import { ReleaseWatch } from "./release.ts";
 import { openReleases } from "./releasesOf.ts";
 import { Retention } from "./retention.ts";
 import { ServedReleases } from "./servedReleases.ts";
+import { StreamReaders } from "./streamReaders.ts";
 import { unitLogShelf } from "./unitLogShelf.ts";
 import { UnitLogs } from "./unitLogs.ts";
 import type { WorldPorts } from "./world.ts";
@@ -59,6 +60,7 @@ interface Parts extends WorldPorts {
   readonly metrics: () => Promise<string>;
   readonly stopping: () => boolean;
   readonly inFlight: InFlight;
+  readonly streams: StreamReaders;
   readonly unitLogDir: string;
 }
 
@@ -98,6 +100,25 @@ function openRetention({ dataDir, logRetention }: ServeConfig, writer: Writer, w
   return { retention, retained };
 }
 
+/** The writer, and who reads along what it commits. */
+async function openStreams(
+  db: Connection,
+  { reader, ...around }: Omit<Around, "committed"> & { readonly reader: Reader },
+): Promise<{ readonly writer: Writer; readonly streams: StreamReaders }> {
+  let streams: StreamReaders | null = null;
+  const writer = await openWriter(db, {
+    ...around,
+    committed: (_, rollouts) => streams?.committed(rollouts),
+  });
+  streams = new StreamReaders({
+    ...around.world,
+    fleet: () => writer.fleet(),
+    newest: () => writer.logHead()?.offset ?? null,
+    reader,
+  });
+  return { writer, streams };
+}
+
 /** Opens the database, listens, reads the releases. Whoever calls holds the data directory's lock. */
 export async function startControlPlane(
   config: ServeConfig,
@@ -109,7 +130,7 @@ export async function startControlPlane(
   const reader = openReader(path);
   const polls = new ParkedPolls(PARKED_MAX);
   const registry = new Registry();
-  const writer = await openWriter(db, { polls, registry, world });
+  const { writer, streams } = await openStreams(db, { polls, registry, world, reader });
   const releases = new ServedReleases(
     config.releases.kind === "unsigned" ? config.releases.directory : join(config.dataDir, "none"),
     (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
@@ -136,10 +157,12 @@ export async function startControlPlane(
     metrics: () => registry.metrics(),
     stopping: () => stopping !== null,
     inFlight,
+    streams,
     unitLogDir: join(config.dataDir, "unit-logs"),
   });
   const halt = async (): Promise<void> => {
     polls.stop();
+    streams.stop();
     await Promise.all([watch.stop(), retention.stop()]);
     // Everything taken is decided, committed and answered before a connection is closed (hazard 79).
     await writer.stop();

@@ -9,7 +9,8 @@ import { withSyncCopies } from "../store/syncCopy.ts";
 import type { ParkedPolls } from "./parkedPolls.ts";
 import type { WorldPorts } from "./world.ts";
 
-interface Around {
+export interface Around {
+  readonly committed: Notices["committed"];
   readonly polls: ParkedPolls;
   readonly registry: Registry;
   readonly world: WorldPorts;
@@ -39,7 +40,7 @@ export async function openWriter(db: Connection, around: Around): Promise<Writer
   const inputs = inputCounter(registry);
   const notices: Notices = {
     dispatchReady: (host) => polls.wake(host),
-    committed: () => undefined,
+    committed: (next, rollouts) => around.committed(next, rollouts),
   };
   const writer = await createWriter({
     ...world,

@@ -22,12 +22,14 @@ import { statusView } from "../views/statusView.ts";
 import { whyView } from "../views/whyView.ts";
 import type { OperatorHandlers } from "./handlers.ts";
 import { ProblemError } from "./problemError.ts";
+import type { StreamReaders } from "./streamReaders.ts";
 import type { UnitLogs } from "./unitLogs.ts";
 
 export interface ReadPorts {
   readonly writer: Writer;
   readonly reader: Reader;
   readonly unitLogs: UnitLogs;
+  readonly streams: StreamReaders;
   readonly clock: Clock;
   readonly metrics: () => Promise<string>;
 }
@@ -226,6 +228,7 @@ export function operatorReads(ports: ReadPorts): OperatorReads {
         },
         writer.logHead()?.offset ?? null,
       ),
+    getStream: () => ports.streams.admit(),
     getQuarantines: ({ query }) => {
       const fleet = writer.fleet();
       const quarantines = fleet

@@ -10,6 +10,7 @@ import {
   type Role,
   type Route,
   type RouteName,
+  type StreamStart,
 } from "@nixwave/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { CallerOf, Handler, Handlers, NamesOf } from "./handlers.ts";
@@ -36,6 +37,24 @@ interface Exchange {
   readonly reply: FastifyReply;
 }
 
+const isStreamStart = (value: unknown): value is StreamStart => typeof value === "function";
+
+/** The answer begins at once and has no end of its own; what is written to it is the handler's. */
+function stream(start: StreamStart, { request, reply }: Exchange): FastifyReply {
+  const { raw } = reply.hijack();
+  raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  raw.flushHeaders();
+  const id = request.headers["last-event-id"];
+  start({
+    lastEventId: typeof id === "string" && id !== "" ? id : null,
+    waitingBytes: () => raw.writableLength,
+    write: (text) => void raw.write(text),
+    end: () => void raw.destroy(),
+    gone: goneSignal(reply),
+  });
+  return reply;
+}
+
 /** Writes what the handler answered, through the route's own schema: what does not fit it is our bug and never leaves. */
 function send<N extends RouteName>(name: N, answer: AnswerOf<N>, exchange: Exchange): FastifyReply {
   const { reply } = exchange;
@@ -51,6 +70,9 @@ function send<N extends RouteName>(name: N, answer: AnswerOf<N>, exchange: Excha
       return reply.type("application/json").send(JSON.stringify(encoded));
     case "text":
       return reply.type("text/plain; charset=utf-8").send(String(encoded));
+    case "event-stream":
+      if (isStreamStart(encoded)) return stream(encoded, exchange);
+      throw new TypeError(`${name} answers a stream and its handler gave none`);
     case "bytes":
       if (encoded instanceof Uint8Array) return sendBytes(encoded, exchange);
       throw new TypeError(`${name} answers bytes and its handler gave none`);
