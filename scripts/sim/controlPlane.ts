@@ -9,16 +9,14 @@ import {
   ReleaseWatch,
   ServedReleases,
   type Store,
-  sqliteStore,
   UnitLogs,
   type Writer,
 } from "@nixwave/cp";
 import { type Fleet, type Instant, instant } from "@nixwave/effects";
 import { HEADER } from "@nixwave/protocol";
 import type { SeededRandom, SimTime } from "@nixwave/testkit";
-import type { ControlPlaneDisk } from "./controlPlaneDisk.ts";
+import type { Backup, ControlPlaneDisk } from "./controlPlaneDisk.ts";
 import { type ArmedCrash, Life } from "./crash.ts";
-import type { Db } from "./databases.ts";
 import type { ReleaseRepository } from "./repository.ts";
 import { NO_READER, route } from "./routes.ts";
 
@@ -57,8 +55,8 @@ export class SimControlPlane {
     this.#parts = parts;
   }
 
-  get db(): Db {
-    return this.#parts.disk.db;
+  get disk(): ControlPlaneDisk {
+    return this.#parts.disk;
   }
 
   get now(): Instant {
@@ -106,13 +104,13 @@ export class SimControlPlane {
     this.#parts.disk.wipe(this.#after);
   }
 
-  backup(): Buffer {
+  backup(): Backup {
     return this.#parts.disk.backup();
   }
 
   /** `restore FILE`, or `silently`: a disk image that somebody put back without a word. */
-  restore(from: Buffer, silently: boolean): void {
-    this.#parts.disk.restore(from, silently ? null : this.#after);
+  restore(from: Backup, silently: boolean): void {
+    from(silently ? null : this.#after);
   }
 
   get #after() {
@@ -160,12 +158,12 @@ export class SimControlPlane {
       log: (level: string, message: string, fields: object) => {
         if (message.includes("could not be decided")) onBug(JSON.stringify(fields));
         else if (level === "error")
-          this.#parts.say(`log: ${message.replace(this.db.name, "cp.db")}`);
+          this.#parts.say(`log: ${message.replace(this.disk.place, "cp.db")}`);
       },
     };
     const polls = new ParkedPolls(PARKED_MAX);
     const writer = await createWriter({
-      store: this.#watched(sqliteStore(this.db, { crash: { point: (at) => life.pass(at) } })),
+      store: this.#watched(this.disk.store({ point: (at) => life.pass(at) })),
       clock,
       timer: cpTimer,
       random: { bytes: (count) => this.#parts.random.bytes(count) },

@@ -1,54 +1,94 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { closeReplayGates, createDatabase, openDatabase, recover, restore } from "@nixwave/cp";
+import {
+  type CpCrash,
+  check,
+  createDatabase,
+  isClean,
+  type Loaded,
+  openDatabase,
+  recover,
+  restore,
+  type Store,
+  sayChecked,
+  sqliteStore,
+} from "@nixwave/cp";
 import type { Channel, Instant } from "@nixwave/effects";
 import type { SeededRandom } from "@nixwave/testkit";
-import Database from "better-sqlite3";
-import { type Db, newControlPlaneDb } from "./databases.ts";
+import { Chains } from "./chains.ts";
 import { type FilePair, readPair, writeCut } from "./journalDisk.ts";
+import { MemoryDatabase } from "./memoryStore.ts";
+
+type Connection = ReturnType<typeof openDatabase>;
 
 interface After {
   readonly channels: readonly Channel[];
   readonly now: Instant;
 }
 
+/** I5: the log does not fold into the tables; I6: a stream has two histories. */
+export interface Unclean {
+  readonly invariant: "I5" | "I6";
+  readonly what: string;
+}
+
+/** Puts it where the database is: `restore FILE`; or null: an older disk image is in its place, without a word. */
+export type Backup = (after: After | null) => void;
+
 /** The control plane's disk: it outlives every process. */
 export interface ControlPlaneDisk {
-  /** The connection of the process that runs, or that ran last. */
-  readonly db: Db;
-  /** A process starts. */
-  open(): void;
+  /** Names it in messages. */
+  readonly place: string;
+  /** For a process that starts. */
+  store(crash: CpCrash): Store;
+  /** "host rollout journal" → how far it was consumed. */
+  streams(): ReadonlyMap<string, number>;
+  /** "channel closure". */
+  quarantines(): ReadonlySet<string>;
+  unclean(): Unclean | null;
+  loaded(): Promise<Loaded>;
   died(): void;
   /** A power cut is to come with one of the next commits. */
   armCut(): void;
   beforeCommit(): void;
   cut(random: SeededRandom): void;
-  backup(): Buffer;
+  backup(): Backup;
   /** `serve --recover` over an empty disk. */
   wipe(after: After): void;
-  /** `restore FILE`; or null: an older disk image is in its place, without a word. */
-  restore(bytes: Buffer, after: After | null): void;
 }
 
 export function memoryControlPlane(): ControlPlaneDisk {
-  let db = newControlPlaneDb();
+  let db = new MemoryDatabase();
+  const closeGates = ({ channels, now }: After): void => {
+    for (const channel of channels) db.observe({ kind: "ReplayGateSet", channel, since: now });
+  };
   return {
-    get db() {
-      return db;
-    },
-    open: () => undefined,
+    place: ":memory:",
+    store: (crash) => db.store(crash),
+    streams: () =>
+      new Map(
+        [...db.rows.streams.values()].map(({ value }) => [
+          `${value.host} ${value.rolloutId} ${value.journalId}`,
+          value.lastSeq,
+        ]),
+      ),
+    quarantines: () => new Set(db.rows.quarantines.keys()),
+    unclean: () => db.unclean(),
+    loaded: async () => db.load(),
     died: () => undefined,
     armCut: () => undefined,
     beforeCommit: () => undefined,
     cut: () => undefined,
-    backup: () => db.serialize(),
-    wipe: ({ channels, now }) => {
-      db = newControlPlaneDb();
-      closeReplayGates(db, channels, now);
+    backup: () => {
+      const kept = db.copy();
+      return (after) => {
+        db = kept.copy();
+        if (after !== null) closeGates(after);
+      };
     },
-    restore: (bytes, after) => {
-      db = new Database(bytes);
-      if (after !== null) closeReplayGates(db, after.channels, after.now);
+    wipe: (after) => {
+      db = new MemoryDatabase();
+      closeGates(after);
     },
   };
 }
@@ -61,7 +101,7 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
   let dir = join(root, "cp-0");
   mkdirSync(dir, { recursive: true });
   createDatabase(join(dir, FILE));
-  let db: Db = openDatabase(join(dir, FILE));
+  let db = openDatabase(join(dir, FILE));
   let isArmed = false;
   let before: FilePair | null = null;
   const next = (): string => {
@@ -86,10 +126,14 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
     moveTo(to);
   };
   return {
-    get db() {
-      return db;
+    get place() {
+      return db.name;
     },
-    open: () => undefined,
+    store: (crash) => sqliteStore(db, { crash }),
+    streams: () => storedStreams(db),
+    quarantines: () => storedQuarantines(db),
+    unclean: () => uncleanIn(db),
+    loaded: () => sqliteStore(db, NO_CRASH).load(),
     died: () => {
       const now = readPair(dir, FILE);
       left(now, now, null);
@@ -104,21 +148,57 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
       const now = readPair(dir, FILE);
       left(before ?? now, now, random);
     },
-    backup: () => db.serialize(),
+    backup: () => {
+      const bytes = db.serialize();
+      return (after) => {
+        const to = next();
+        const file = join(root, `backup-${lives}.db`);
+        writeFileSync(file, bytes);
+        if (after === null) {
+          mkdirSync(to);
+          writeFileSync(join(to, FILE), bytes);
+        } else restore(to, file, after.now);
+        moveTo(to);
+      };
+    },
     wipe: (after) => {
       const to = next();
       recover(to, after);
       moveTo(to);
     },
-    restore: (bytes, after) => {
-      const to = next();
-      const file = join(root, `backup-${lives}.db`);
-      writeFileSync(file, bytes);
-      if (after === null) {
-        mkdirSync(to);
-        writeFileSync(join(to, FILE), bytes);
-      } else restore(to, file, after.now);
-      moveTo(to);
-    },
   };
+}
+
+const NO_CRASH = { crash: { point: (): void => undefined } };
+
+function storedStreams(db: Connection): Map<string, number> {
+  const rows = db
+    .prepare<[], { key: string; seq: number }>(
+      "SELECT host || ' ' || rollout_id || ' ' || journal_id AS key, last_seq AS seq FROM streams",
+    )
+    .all();
+  return new Map(rows.map(({ key, seq }) => [key, seq]));
+}
+
+const storedQuarantines = (db: Connection): Set<string> =>
+  new Set(
+    db
+      .prepare<[], { key: string }>("SELECT channel || ' ' || closure AS key FROM quarantines")
+      .all()
+      .map(({ key }) => key),
+  );
+
+function uncleanIn(db: Connection): Unclean | null {
+  const checked = check(db);
+  if (!isClean(checked))
+    return { invariant: "I5", what: sayChecked(checked).slice(0, 3).join("; ") };
+  const chains = new Chains();
+  const segments = db
+    .prepare<[], { lines: string }>("SELECT lines FROM log_segments ORDER BY first_offset")
+    .all();
+  for (const { lines } of segments) {
+    const what = chains.broken(lines);
+    if (what !== null) return { invariant: "I6", what };
+  }
+  return null;
 }

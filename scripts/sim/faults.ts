@@ -2,6 +2,7 @@ import type { Command } from "@nixwave/cp";
 import { type HostName, instant, type RolloutId } from "@nixwave/effects";
 import { channelName, hostName } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
+import type { Backup } from "./controlPlaneDisk.ts";
 import type { Fault, OperatorAction } from "./scenario.ts";
 import type { World } from "./world.ts";
 
@@ -157,7 +158,7 @@ function jump(world: World, { who, byMs }: { readonly who: string; readonly byMs
 function lose(
   world: World,
   { kind, downMs }: { readonly kind: "wiped" | "restored" | "set-back"; readonly downMs: number },
-  backup: Buffer | null,
+  backup: Backup | null,
 ): void {
   if (kind !== "wiped" && backup === null) return;
   world.say("cp", `is ${kind}`);

@@ -1,13 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { HttpAnswer, HttpRequest, UnitRun } from "@nixwave/agent";
-import {
-  type Batch,
-  check,
-  type DerivedChange,
-  isClean,
-  sayChecked,
-  sqliteStore,
-} from "@nixwave/cp";
+import type { Batch, DerivedChange } from "@nixwave/cp";
 import {
   type ClosureHash,
   explainHost,
@@ -31,32 +24,12 @@ import {
   wronglyFailed,
 } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
-import { brokenChain } from "./chains.ts";
-import type { Db } from "./databases.ts";
 import { type Machine, OLD } from "./machine.ts";
 import { shuffledPlan } from "./shuffled.ts";
 import type { World } from "./world.ts";
 
 /** No request is waited for longer. */
 const ANSWERS_WITHIN_MS = 45_000;
-
-/** "host rollout journal" → how far it was consumed, as it is on the disk. */
-function storedStreams(db: Db): Map<string, number> {
-  const rows = db
-    .prepare<[], { key: string; seq: number }>(
-      "SELECT host || ' ' || rollout_id || ' ' || journal_id AS key, last_seq AS seq FROM streams",
-    )
-    .all();
-  return new Map(rows.map(({ key, seq }) => [key, seq]));
-}
-
-const storedQuarantines = (db: Db): Set<string> =>
-  new Set(
-    db
-      .prepare<[], { key: string }>("SELECT channel || ' ' || closure AS key FROM quarantines")
-      .all()
-      .map(({ key }) => key),
-  );
 
 interface JournalMarks {
   readonly journalId: JournalId;
@@ -100,8 +73,8 @@ export class Watch {
   /** A control plane is up, over a database that may be another one: what it begins with is no news. */
   ready(fleet: Fleet): void {
     this.#mirrors = new Map();
-    this.#streams = storedStreams(this.#world.cp.db);
-    this.#quarantined = storedQuarantines(this.#world.cp.db);
+    this.#streams = new Map(this.#world.cp.disk.streams());
+    this.#quarantined = new Set(this.#world.cp.disk.quarantines());
     for (const [stream, seq] of this.#acked) {
       const stored = this.#streams.get(stream);
       // Only the journal that a host writes now has a row: whoever forgot has begun anew.
@@ -332,11 +305,9 @@ export class Watch {
   async stored(): Promise<void> {
     const { cp } = this.#world;
     const { now } = cp;
-    const checked = check(cp.db);
-    if (!isClean(checked)) this.#hold("I5", sayChecked(checked).slice(0, 3).join("; "));
-    this.#hold("I6", brokenChain(cp.db));
-    const loaded = await sqliteStore(cp.db, { crash: { point: () => undefined } }).load();
-    const plans = shuffledPlan(loaded, now);
+    const unclean = cp.disk.unclean();
+    if (unclean !== null) this.#hold(unclean.invariant, unclean.what);
+    const plans = shuffledPlan(await cp.disk.loaded(), now);
     if (plans !== null) this.#hold("I13", plans);
   }
 

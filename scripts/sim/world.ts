@@ -25,7 +25,7 @@ import {
 } from "@nixwave/testkit";
 import { SimHost } from "./agentProcess.ts";
 import { SimControlPlane } from "./controlPlane.ts";
-import { fileControlPlane, memoryControlPlane } from "./controlPlaneDisk.ts";
+import { type Backup, fileControlPlane, memoryControlPlane } from "./controlPlaneDisk.ts";
 import { fileJournal, type JournalDisk, memoryJournal } from "./journalDisk.ts";
 import { type Behaviour, GOOD, Machine } from "./machine.ts";
 import { ReleaseRepository } from "./repository.ts";
@@ -68,7 +68,7 @@ export class World {
   /** Second machines under a host's name. */
   readonly clones: SimHost[] = [];
   readonly weather = new Map<HostName, Weather>();
-  readonly backups = new Map<Fault, Buffer>();
+  readonly backups = new Map<Fault, Backup>();
   readonly watch: Watch;
   violation: Violation | null = null;
   crashes = 0;

@@ -10,18 +10,17 @@ export { RateLimit } from "./inbound/rateLimit.ts";
 export { ReleaseWatch } from "./inbound/release.ts";
 export { ServedReleases } from "./inbound/servedReleases.ts";
 export { UnitLogs } from "./inbound/unitLogs.ts";
+export type { SegmentRow } from "./log/segment.ts";
+export { EMPTY_LOG, headAfter, segmentHash } from "./log/segment.ts";
 export { createWriter, type Writer } from "./loop.ts";
 export { restore } from "./maintenance/backup.ts";
 export { check, isClean, sayChecked } from "./maintenance/check.ts";
+export { LogFold } from "./maintenance/logFold.ts";
 export { closeReplayGates, recover } from "./maintenance/recover.ts";
 export type { Clock as CpClock, Crash as CpCrash, Timer as CpTimer } from "./ports.ts";
-export type { Batch, DerivedChange } from "./store/change.ts";
+export type { Batch, DerivedChange, Observation, Stamped } from "./store/change.ts";
 export { createDatabase, openDatabase } from "./store/database.ts";
 export { memoryFrom } from "./store/memory.ts";
 export type { Reader } from "./store/reader.ts";
-export {
-  MIGRATIONS as CP_MIGRATIONS,
-  SCHEMA_VERSION as CP_SCHEMA_VERSION,
-} from "./store/schema.ts";
 export { sqliteStore } from "./store/sqlite.ts";
-export type { Loaded, Store } from "./store/store.ts";
+export type { Loaded, LoadedChannel, LoadedHost, Store } from "./store/store.ts";

@@ -58,7 +58,7 @@ export interface Loaded {
   readonly replayGates: readonly { readonly channel: Channel; readonly since: Instant }[];
 }
 
-interface LoadedChannel {
+export interface LoadedChannel {
   readonly channel: Channel;
   readonly current: RolloutId | null;
   readonly verifiedAt: Instant | null;
