@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** What is read of a line of the log; whoever wrote it has decoded all of it, and the fold that checks it does so again. */
 type StoredLine =
@@ -47,7 +47,7 @@ export class Chains {
     const { prev }: { readonly prev: string | null } = JSON.parse(line.line);
     if (prev !== (this.#ends.get(key) ?? null))
       return `event ${line.seq} of ${key} does not continue what was taken before it`;
-    this.#ends.set(key, createHash("sha256").update(line.line).digest("hex"));
+    this.#ends.set(key, hash("sha256", line.line));
     return null;
   }
 }

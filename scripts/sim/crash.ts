@@ -13,6 +13,9 @@ export interface ArmedCrash {
   readonly isCut: boolean;
 }
 
+/** Made once: an error with a stack at each death costs more than the death. */
+const DEAD = new SimulatedCrash("the process is dead");
+
 /** Life and death of one process: once `dead`, no port of it does anything. */
 export class Life {
   dead = false;
@@ -45,7 +48,7 @@ export class Life {
 
   die(): void {
     this.dead = true;
-    this.#death.abort();
+    this.#death.abort(DEAD);
     for (const tell of this.#onDeath) tell(new SimulatedCrash("the process died"));
     this.#onDeath.clear();
   }

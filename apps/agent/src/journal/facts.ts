@@ -85,23 +85,45 @@ const baselineSchema: z.ZodType<Baseline> = z
   .readonly();
 const holdSchema: z.ZodType<Hold> = z.object({ until: instantMs, reason: z.string() }).readonly();
 
-/** Reads the rows of `meta` and `known_good`. Throws where they are not what this version or a newer one wrote. */
-export function factsOf(
+/**
+ * Reads the rows of `meta` and `known_good`. Throws where they are not what this version or a newer one wrote. Of seven facts a commit
+ * changes one or two, and the sources ask for all of them before each request: what was decoded last is kept with its text.
+ */
+export function factsReader(): (
   rows: ReadonlyMap<string, string>,
   knownGood: readonly string[],
-): HostFacts {
-  const read = <T>(key: MetaKey, schema: z.ZodType<T>): T | null => {
-    const text = rows.get(key);
-    return text === undefined ? null : schema.parse(JSON.parse(text));
+) => HostFacts {
+  const journal = kept(journalId);
+  const steadyNow = kept(instantMs);
+  const newestCreatedAt = kept(instantMs);
+  const hold = kept(holdSchema);
+  const head = kept(logHead);
+  const baseline = kept(baselineSchema);
+  const booted = kept(z.boolean());
+  const closures = kept(z.array(closureHash));
+  return (rows, knownGood) => {
+    const id = journal(rows.get("journalId"));
+    if (id === null) throw new Error("the journal has no id");
+    return {
+      journalId: id,
+      steadyNow: steadyNow(rows.get("steadyNow")),
+      newestCreatedAt: newestCreatedAt(rows.get("newestCreatedAt")),
+      knownGood: closures(JSON.stringify(knownGood)) ?? [],
+      hold: hold(rows.get("hold")),
+      logHead: head(rows.get("logHead")),
+      baseline: baseline(rows.get("baseline")),
+      booted: booted(rows.get("booted")) ?? false,
+    };
   };
-  return {
-    journalId: journalId.parse(JSON.parse(rows.get("journalId") ?? "null")),
-    steadyNow: read("steadyNow", instantMs),
-    newestCreatedAt: read("newestCreatedAt", instantMs),
-    knownGood: knownGood.map((closure) => closureHash.parse(closure)),
-    hold: read("hold", holdSchema),
-    logHead: read("logHead", logHead),
-    baseline: read("baseline", baselineSchema),
-    booted: read("booted", z.boolean()) ?? false,
+}
+
+function kept<T>(schema: z.ZodType<T>): (text: string | undefined) => T | null {
+  let last: string | undefined;
+  let value: T | null = null;
+  return (text) => {
+    if (text === last) return value;
+    value = text === undefined ? null : schema.parse(JSON.parse(text));
+    last = text;
+    return value;
   };
 }

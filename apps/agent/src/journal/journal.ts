@@ -6,7 +6,7 @@ import type {
   RolloutId,
 } from "@nixwave/effects";
 import type { Change } from "./change.ts";
-import { factsOf, type HostFacts, type Loaded, type MetaKey } from "./facts.ts";
+import { factsReader, type HostFacts, type Loaded, type MetaKey } from "./facts.ts";
 import { openJournalFile } from "./openFile.ts";
 import type { OutboxLine } from "./outboxTable.ts";
 import type { OpaqueRecord } from "./recordTable.ts";
@@ -44,6 +44,7 @@ export class Journal {
   readonly #tables: JournalTables;
   /** As of the last commit: each source asks for them before each request, and they change a few times an hour. */
   #facts: HostFacts | null = null;
+  readonly #readFacts = factsReader();
   #committed: Committed | null = null;
 
   private constructor(tables: JournalTables, setAside: string | null) {
@@ -71,7 +72,7 @@ export class Journal {
   }
 
   facts(): HostFacts {
-    this.#facts ??= factsOf(this.#tables.meta(), this.#tables.knownGood());
+    this.#facts ??= this.#readFacts(this.#tables.meta(), this.#tables.knownGood());
     return this.#facts;
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash as hashOf } from "node:crypto";
 import {
   type HostRollout,
   isRolloutId,
@@ -50,7 +50,7 @@ export function sealed(
 ): { readonly seq: Seq; readonly line: string; readonly hash: string; readonly bytes: number } {
   if (lastSeq === 0) throw new Error(`an event of ${rolloutId} has no number`);
   const line = encodeLine({ host, rolloutId, seq: lastSeq, prev, event });
-  const hash = createHash("sha256").update(line).digest("hex");
+  const hash = hashOf("sha256", line);
   return { seq: lastSeq, line, hash, bytes: Buffer.byteLength(line) };
 }
 

@@ -21,6 +21,7 @@ export class SqliteTables implements JournalTables {
   #sync: "full" | "normal" = "full";
 
   constructor(db: Database, place: string) {
+    keepStatements(db);
     this.#db = db;
     this.place = place;
     this.records = new RecordTable(db);
@@ -111,4 +112,16 @@ export class SqliteTables implements JournalTables {
     this.#db.pragma(`synchronous = ${sync === "full" ? "FULL" : "NORMAL"}`);
     this.#sync = sync;
   }
+}
+
+/** Each text is prepared once per connection: preparing takes longer than most of these statements. */
+function keepStatements(db: Database): void {
+  const kept = new Map<string, ReturnType<Database["prepare"]>>();
+  const prepare = db.prepare.bind(db);
+  const value = (sql: string): ReturnType<Database["prepare"]> => {
+    const statement = kept.get(sql) ?? prepare(sql);
+    kept.set(sql, statement);
+    return statement;
+  };
+  Object.defineProperty(db, "prepare", { value });
 }

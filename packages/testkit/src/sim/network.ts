@@ -39,6 +39,9 @@ export interface Exchange<A> {
   readonly signals: readonly AbortSignal[];
 }
 
+/** Made once: an error with a stack for each caller who hangs up costs more than the exchange. */
+const GONE = new Error("the caller has gone");
+
 /** One exchange over a link, with whatever its weather does to it. Rejects where no answer comes. */
 export function exchange<A>(
   link: LinkPorts,
@@ -61,7 +64,7 @@ export function exchange<A>(
     /** A server behind a cut link does not learn that its caller has gone. */
     const leave = (message: string): void => {
       fail(message);
-      if (!link.weather().cut) after(delay(), () => gone.abort());
+      if (!link.weather().cut) after(delay(), () => gone.abort(GONE));
     };
     const hangUp = (): void => leave("aborted");
     const cancelTimeout = after(timeoutMs, () => leave("no answer in time"));
