@@ -1,5 +1,13 @@
 import type { DerivedChange, Loaded, LoadedChannel, Stamped } from "@nixwave/cp";
-import type { Dispatch, Freeze, HostMarks, HostRollout, Offset, Rollout } from "@nixwave/effects";
+import type {
+  Dispatch,
+  Freeze,
+  HostMarks,
+  HostRollout,
+  Offset,
+  Rollout,
+  RolloutId,
+} from "@nixwave/effects";
 
 /** A row and the line that last changed it. */
 interface Row<T> {
@@ -40,8 +48,11 @@ export function writeRow(rows: DerivedRows, { change, offset }: Stamped): void {
     case "ReleaseVerified":
     case "ChannelUnverified":
       return writeChannel(rows, change, offset);
-    case "RolloutChanged":
-      return put(rows.rollouts, change.rollout.rolloutId, change.rollout, offset);
+    case "RolloutChanged": {
+      const { rollout } = change;
+      if (rollout.kind === "Pruned") dropRowsOf(rows, rollout.rolloutId);
+      return put(rows.rollouts, rollout.rolloutId, rollout, offset);
+    }
     case "MarksChanged": {
       const { marks } = change;
       return put(rows.marks, `${marks.rolloutId} ${marks.host}`, marks, offset);
@@ -67,12 +78,8 @@ export function writeRow(rows: DerivedRows, { change, offset }: Stamped): void {
       return put(rows.transitions, String(offset), change, offset);
     case "StreamAdvanced":
       return put(rows.streams, `${change.host} ${change.rolloutId}`, change, offset);
-    case "GateMoved": {
-      const { rolloutId, gate, since } = change;
-      const key = `${rolloutId} ${gate}`;
-      if (since === null) return void rows.gates.delete(key);
-      return put(rows.gates, key, { rolloutId, gate, since }, offset);
-    }
+    case "GateMoved":
+      return writeGate(rows, change, offset);
     case "HostHeard":
     case "HostRevoked":
     case "ReplayBegan":
@@ -81,8 +88,32 @@ export function writeRow(rows: DerivedRows, { change, offset }: Stamped): void {
   }
 }
 
+/** Of a pruned rollout only its own row is left. */
+function dropRowsOf(rows: DerivedRows, rolloutId: RolloutId): void {
+  const { marks, records, dispatches, streams, gates, transitions } = rows;
+  const drop = <T>(table: Map<string, Row<T>>, of: (value: T) => RolloutId): void => {
+    for (const [key, { value }] of table) if (of(value) === rolloutId) table.delete(key);
+  };
+  drop(marks, (each) => each.rolloutId);
+  drop(records, (each) => each.rolloutId);
+  drop(dispatches, (each) => each.rolloutId);
+  drop(streams, (each) => each.rolloutId);
+  drop(gates, (each) => each.rolloutId);
+  drop(transitions, (each) => each.rolloutId);
+}
+
 function put<T>(table: Map<string, Row<T>>, key: string, value: T, offset: Offset): void {
   table.set(key, { value, offset });
+}
+
+function writeGate(
+  { gates }: DerivedRows,
+  { rolloutId, gate, since }: Change<"GateMoved">,
+  offset: Offset,
+): void {
+  const key = `${rolloutId} ${gate}`;
+  if (since === null) gates.delete(key);
+  else put(gates, key, { rolloutId, gate, since }, offset);
 }
 
 function writeChannel(

@@ -66,6 +66,9 @@ export class MemoryDatabase {
       load: () => Promise.resolve().then(() => this.load()),
       hashEndingAt: async (offsets) =>
         new Map(offsets.flatMap((end) => entryOf(end, this.#ends.get(end)))),
+      snapshot: async () => {
+        throw new Error("only a world of files makes checkpoints");
+      },
     };
   }
 
