@@ -152,12 +152,7 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
       const bytes = db.serialize();
       return (after) => {
         const to = next();
-        const file = join(root, `backup-${lives}.db`);
-        writeFileSync(file, bytes);
-        if (after === null) {
-          mkdirSync(to);
-          writeFileSync(join(to, FILE), bytes);
-        } else restore(to, file, after.now);
+        putBack(bytes, to, after);
         moveTo(to);
       };
     },
@@ -167,6 +162,13 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
       moveTo(to);
     },
   };
+}
+
+function putBack(bytes: Buffer, to: string, after: After | null): void {
+  const file = after === null ? join(to, FILE) : `${to}-backup.db`;
+  if (after === null) mkdirSync(to);
+  writeFileSync(file, bytes);
+  if (after !== null) restore(to, file, after.now);
 }
 
 const NO_CRASH = { crash: { point: (): void => undefined } };

@@ -112,7 +112,11 @@ export class Machine {
   }
 
   get isNeverHealthy(): boolean {
-    const { healthyAfterSecs, declaresProbes } = this.#parts.behaviourOf(this.system.running);
+    return this.isEverIll(this.system.running);
+  }
+
+  isEverIll(hash: ClosureHash): boolean {
+    const { healthyAfterSecs, declaresProbes } = this.#parts.behaviourOf(hash);
     // A closure that declares no probes shows no health, however well it runs.
     return healthyAfterSecs === null || !declaresProbes;
   }

@@ -240,7 +240,10 @@ export class Watch {
 
   fired({ unit, closure }: UnitRun, host: SimHost): void {
     if (unit.purpose === "rollback") {
-      const isProven = closure === OLD || this.#proven.get(host.name)?.has(closure) === true;
+      const isProven =
+        closure === OLD ||
+        this.#proven.get(host.name)?.has(closure) === true ||
+        hasConvergedOn(host, closure);
       return this.#hold("I1", isProven ? null : `${host.name} rolls back to ${closure}, unproven`);
     }
     const isNamed = [...this.#world.repository.releases.values()].some(
@@ -353,6 +356,13 @@ export class Watch {
     if (broken !== null) this.#world.fail(invariant, broken);
   }
 }
+
+/** Nobody is told of a convergence whose agent dies right after its commit. */
+const hasConvergedOn = (host: SimHost, closure: ClosureHash): boolean =>
+  !host.machine.isEverIll(closure) &&
+  (host.journal?.all() ?? []).some(
+    (record) => record.kind === "Converged" && record.targetClosure === closure,
+  );
 
 const isUnderWay = (record: HostRollout): boolean =>
   record.supersededBy === null && record.kind !== "Pending" && !isSettled(record);
