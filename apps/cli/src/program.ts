@@ -1,9 +1,13 @@
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { actionCommands } from "./commandLine/actions.ts";
+import { hostIdentityCommands } from "./commandLine/hosts.ts";
+import { keyCommands } from "./commandLine/keys.ts";
 import { readCommands } from "./commandLine/reads.ts";
 import { releaseCommands } from "./commandLine/releases.ts";
+import { trustCommands } from "./commandLine/trust.ts";
 import { connect, operatorOf } from "./connect.ts";
-import type { Desk } from "./desk.ts";
+import { credentialsOf } from "./credentials.ts";
+import type { Ask, Desk } from "./desk.ts";
 import { EXIT, EXIT_HELP, type ExitCode } from "./exit.ts";
 import { Refusal } from "./refusal.ts";
 import { styleOf } from "./style.ts";
@@ -43,6 +47,13 @@ function rootCommand(surroundings: Surroundings) {
       "the control plane (or NIXWAVE_CP)",
       surroundings.env["NIXWAVE_CP"] ?? DEFAULT_CP,
     )
+    .option(
+      "--authority <FILE>",
+      "over https: the CA that certified it, PEM (or NIXWAVE_AUTHORITY)",
+    )
+    .option("--token-file <FILE>", "your token, in a file of mode 0600 (or NIXWAVE_TOKEN_FILE)")
+    .option("--cert <FILE>", "or your certificate, PEM (or NIXWAVE_CERT)")
+    .option("--cert-key <FILE>", "and its key, of mode 0600 (or NIXWAVE_CERT_KEY)")
     .option("--json", "data as JSON, one documented schema per command")
     .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(terminal.columns(), 100) })
     .configureOutput({
@@ -58,6 +69,15 @@ function rootCommand(surroundings: Surroundings) {
     .addHelpText("after", HELP);
 }
 
+/** Credentials are read for the first question: who signs releases needs none. */
+function lazily(make: () => Ask): Ask {
+  let ask: Ask | null = null;
+  return async (route, request) => {
+    ask ??= make();
+    return await ask(route, request);
+  };
+}
+
 /** Runs one command line and comes back with its exit code. Nothing is thrown but our own bugs. */
 export async function run(argv: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
   let exit: ExitCode = EXIT.fine;
@@ -65,16 +85,19 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
   const shell: Shell = {
     surroundings,
     desk: () => {
-      const { cp, json = false } = root.opts();
+      const { json = false, ...typed } = root.opts();
       return {
         surroundings,
         style: styleOf(surroundings),
         json,
-        ask: connect({
-          address: cp,
-          operator: operatorOf(surroundings.env),
-          stop: surroundings.stop,
-        }),
+        ask: lazily(() =>
+          connect({
+            address: typed.cp,
+            operator: operatorOf(surroundings.env),
+            credentials: credentialsOf(surroundings, typed),
+            stop: surroundings.stop,
+          }),
+        ),
       };
     },
     exitWith: (code) => {
@@ -83,6 +106,9 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
   };
   readCommands(root, shell);
   releaseCommands(root, shell);
+  trustCommands(root, shell);
+  keyCommands(root, shell);
+  hostIdentityCommands(root, shell);
   actionCommands(root, shell);
   try {
     await root.parseAsync(argv, { from: "user" });

@@ -106,6 +106,7 @@ export {
   writeKeyFile,
 } from "./trust/keyFile.ts";
 export { type FleetFile, fleetTarget } from "./trust/layout.ts";
+export type { Metadata, RoleKeys, Root as TrustRoot, Targets } from "./trust/metadata.ts";
 export { mirror } from "./trust/mirror.ts";
 export {
   keyIdOf,
@@ -120,7 +121,7 @@ export * from "./trust/repository.ts";
 export type { Live, Pending, RepositoryProblem } from "./trust/repositoryState.ts";
 export { type Outcome as RepositoryOutcome, VALID_DAYS } from "./trust/settle.ts";
 export { commandSigner, keySigner, type RunCommand, type Signer } from "./trust/signer.ts";
-export type { Hands, Waiting } from "./trust/signing.ts";
+export { ableToSign, type Hands, type Waiting } from "./trust/signing.ts";
 export {
   channelsOf,
   expiriesOf,

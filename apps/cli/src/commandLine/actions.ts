@@ -200,7 +200,7 @@ function replayCommand(root: Root, shell: Shell): void {
 /** The log keeps it for as long as it lasts, and shows it on one line. */
 const REASON_LENGTH_MAX = 500;
 
-function reasonOf(text: string): string {
+export function reasonOf(text: string): string {
   const reason = text.trim();
   if (reason === "")
     throw new Refusal("--reason is empty: expected a few words that tell others why.");

@@ -17,8 +17,8 @@ import { EXAMPLE_FLEET } from "../exampleFleet.ts";
 import { channelNamed } from "../find.ts";
 import { Refusal, systemCode } from "../refusal.ts";
 import { declarationOf } from "../release/prepare.ts";
-import { must } from "../release/publishSigned.ts";
 import { declaredHosts } from "../signing/declaredHosts.ts";
+import { must } from "../signing/outcome.ts";
 import { newPassphrase, type PassphraseTyped, passphraseFrom } from "../signing/passphrase.ts";
 import { DEFAULTS, SETTINGS_FILE } from "../signing/settings.ts";
 import { commandOf, keyFilesOf, type SignersTyped, signersOf } from "../signing/signers.ts";
@@ -111,13 +111,12 @@ function report(
   const enter = folder === "." ? "" : `cd ${folder} && `;
   say(
     desk,
-    `Made a repository that ${keys.join(" and ")} signs, every role of it.
-  timestamp, snapshot   valid ${VALID_DAYS.timestamp} days   each release renews them; else from cron: nixwave refresh
-  channels, targets     valid ${VALID_DAYS.targets} days  a release renews its channel; else: nixwave refresh --roles targets,stable
-  root                  valid ${VALID_DAYS.root} days nixwave refresh --roles root
-Expired, hosts start nothing new, and keep running what they run.
-root.json goes onto every host, by a way that you trust: all that a host believes begins with it. The key stays with you: whoever has it can
-release anything. Keep it off the control plane, and a copy of it offline; share the work with others later: nixwave key --help
+    `Made a repository that ${keys.join(" and ")} signs, every role of it. Signatures end; then hosts start nothing new, and keep running:
+  timestamp, snapshot   after ${VALID_DAYS.timestamp} days     each release renews them; else, from cron: nixwave refresh
+  targets, channels     after ${VALID_DAYS.targets} days    a release renews its channel; else: nixwave refresh --roles targets,stable
+  root                  after ${VALID_DAYS.root} days   nixwave refresh --roles root
+root.json goes onto every host, by a way that you trust: all that a host believes begins with it.
+Whoever has the key can release anything: keep it off the control plane, and a copy of it offline. To share it: nixwave key --help
 next: ${enter}nixwave release --dry-run`,
   );
 }

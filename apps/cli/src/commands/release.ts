@@ -7,17 +7,12 @@ import { Patience } from "../patience.ts";
 import { NotThere, Refusal } from "../refusal.ts";
 import { type By, type Prepared, prepare, type ReleaseTyped } from "../release/prepare.ts";
 import { currentIn, publish } from "../release/publish.ts";
-import {
-  must,
-  type Published,
-  publishSigned,
-  refuseForeignHosts,
-  signedHosts,
-  waitingLine,
-} from "../release/publishSigned.ts";
+import { type Published, publishSigned, refuseForeignHosts } from "../release/publishSigned.ts";
 import { counted, listed, shortRollout } from "../render/name.ts";
 import { changesScreen, firstEffects } from "../render/release.ts";
 import { type HostChanges, hostChanges } from "../signing/declaredHosts.ts";
+import { fleetFilesOf } from "../signing/fleetFiles.ts";
+import { must, sayWaiting } from "../signing/outcome.ts";
 import type { Place } from "../signing/settings.ts";
 import { type SignersTyped, signersOf } from "../signing/signers.ts";
 import { seenOf, settled, type Verdict, verdictOf } from "../verdict.ts";
@@ -64,7 +59,7 @@ export async function release(
     say(desk, `Released ${shortRollout(made.rolloutId)} to ${typed.to}.`);
   }
   if (published.waiting.length > 0) {
-    sayWaiting(desk, published);
+    sayNotLive(desk, published);
     return EXIT.person;
   }
   if (options.waitSecs === null) return EXIT.fine;
@@ -99,7 +94,7 @@ async function repositoryIn(
   { place, signers: typed }: NonNullable<ReleaseOptions["signing"]>,
 ): Promise<Target> {
   const { surroundings } = desk;
-  const { live } = await must(openRepository(place.path));
+  const { live, pending } = await must(openRepository(place.path));
   return {
     current: async (channel) => {
       const file = live.channels.get(channel);
@@ -110,18 +105,26 @@ async function repositoryIn(
       );
     },
     ready: async ({ declared, releases }, { dryRun }) => {
-      const signed = await signedHosts(place, live);
+      const { hosts: signed, revoked } = await fleetFilesOf(place, live.targets);
+      const next = (await fleetFilesOf(place, pending.targets ?? live.targets)).hosts;
       const listed = new Set(
         releases.flatMap(({ release: { hosts } }) => hosts.map(({ host }) => host)),
       );
       const own = new Map([...declared].filter(([host]) => listed.has(host)));
       const changes = hostChanges(signed, own);
       for (const line of hostLines(changes)) if (!desk.json) say(desk, line);
+      for (const host of own.keys()) {
+        if (revoked.get(host)?.before !== null) continue;
+        say(
+          desk,
+          `warning: ${host} is retired, and can't reach the control plane: nixwave host add ${host}`,
+        );
+      }
       if (dryRun) return () => Promise.reject(new Error("a dry run publishes nothing"));
       const signers = await signersOf(surroundings, typed);
       const hands = { directory: place.path, signers, now: surroundings.now() };
       refuseForeignHosts(changes, live, hands);
-      return () => publishSigned(hands, signed, changes, releases);
+      return () => publishSigned(hands, { signed, next }, changes, releases);
     },
   };
 }
@@ -136,12 +139,12 @@ function hostLines({ before, moved }: HostChanges): readonly string[] {
   return lines;
 }
 
-function sayWaiting(desk: Desk, { pending, held, waiting }: Published): void {
+function sayNotLive(desk: Desk, { pending, held, waiting }: Published): void {
   for (const { release: made } of pending)
     say(desk, `${shortRollout(made.rolloutId)} is signed, and not live yet.`);
   for (const { release: made } of held)
     say(desk, `${made.channel} was not released: fleet/hosts.json comes first.`);
-  for (const one of waiting) say(desk, waitingLine(one));
+  sayWaiting(desk, waiting);
   const again = held.length === 0 ? "" : ", and then this command again";
   say(desk, `next, with one of their keys: nixwave sign${again}`);
 }

@@ -1,24 +1,21 @@
 import type { Channel } from "@nixwave/effects";
 import {
   addReleases,
-  decodeFleetHosts,
   encodeFleetHosts,
   type FleetHosts,
-  fleetFileOf,
   fleetTarget,
   type Hands,
   type Live,
   nameOfKey,
   type RepositoryOutcome,
-  type RepositoryProblem,
   setFleetFiles,
   type Waiting,
   type WrittenRelease,
 } from "@nixwave/protocol";
 import { Refusal } from "../refusal.ts";
-import { counted, listed } from "../render/name.ts";
+import { listed } from "../render/name.ts";
 import type { HostChanges } from "../signing/declaredHosts.ts";
-import type { Place } from "../signing/settings.ts";
+import { must } from "../signing/outcome.ts";
 
 /** What came of it: nothing waits if all of it is live. */
 export interface Published {
@@ -32,15 +29,6 @@ export interface Published {
 }
 
 const HOSTS = fleetTarget("hosts.json");
-
-/** fleet/hosts.json as it is live; a repository without one has no hosts. */
-export async function signedHosts(place: Place, live: Live): Promise<FleetHosts> {
-  const bytes = await fleetFileOf(place.path, HOSTS, live.targets);
-  if (bytes === null) return new Map();
-  const hosts = decodeFleetHosts(bytes);
-  if (hosts.ok) return hosts.value;
-  throw new Refusal(`${place.shown}/targets/${HOSTS}: ${hosts.error}.`);
-}
 
 /** Before anything is written: who signs hosts must be one of those who may. */
 export function refuseForeignHosts({ before, moved }: HostChanges, live: Live, hands: Hands): void {
@@ -60,11 +48,11 @@ export function refuseForeignHosts({ before, moved }: HostChanges, live: Live, h
 
 /**
  * Signs what clients must know before they look at the releases, then the releases. Each step is live or waits as a whole; a step that
- * waits ends it, because clients would refuse what comes after.
+ * waits ends it, because clients would refuse what comes after. `signed` is live; `next` is what waits already, if anything does.
  */
 export async function publishSigned(
   hands: Hands,
-  signed: FleetHosts,
+  { signed, next }: { readonly signed: FleetHosts; readonly next: FleetHosts },
   changes: HostChanges,
   releases: readonly WrittenRelease[],
 ): Promise<Published> {
@@ -73,7 +61,7 @@ export async function publishSigned(
   );
   const first = releases.filter(({ release }) => losing.has(release.channel));
   const rest = releases.filter(({ release }) => !losing.has(release.channel));
-  const withNew: FleetHosts = new Map([...signed, ...changes.before]);
+  const withNew: FleetHosts = new Map([...next, ...changes.before]);
   const steps: readonly Step[] = [
     {
       hosts: changes.before.size === 0 ? null : withNew,
@@ -115,20 +103,3 @@ interface Step {
 
 const waitsFor = ({ live, waiting }: RepositoryOutcome, role: string): boolean =>
   !live.has(role) && waiting.length > 0;
-
-/** The outcome, or the problem as the sentence that a person gets. */
-export async function must<T>(
-  found: Promise<{ ok: true; value: T } | { ok: false; error: RepositoryProblem }>,
-): Promise<T> {
-  const result = await found;
-  if (result.ok) return result.value;
-  throw new Refusal(`${result.error.reason}.`);
-}
-
-/** `stable 2 waits for 1 more signature: it has ops-1 (1 of 2), and ops-2 or ops-3 can give it`. */
-export function waitingLine({ role, version, threshold, signedBy, missing }: Waiting): string {
-  const has = signedBy.length === 0 ? "nobody signed it yet" : `signed by ${signedBy.join(", ")}`;
-  const need = threshold - signedBy.length;
-  if (need <= 0) return `${role} ${version} is complete (${has}) and waits for the others`;
-  return `${role} ${version} waits for ${counted(need, "more signature")} of ${missing.join(", ")} (${has}; ${signedBy.length} of ${threshold})`;
-}

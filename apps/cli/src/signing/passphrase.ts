@@ -1,30 +1,7 @@
-import { readFileSync, statSync } from "node:fs";
-import { resolve } from "node:path";
 import type { Passphrase } from "@nixwave/protocol";
-import { Refusal, systemCode } from "../refusal.ts";
+import { Refusal } from "../refusal.ts";
+import { secretIn } from "../secretFile.ts";
 import type { Surroundings } from "../surroundings.ts";
-
-const OPEN_TO_OTHERS = 0o077;
-
-/** The first line of a file that nobody else may read. Secrets come from files and terminals only: argv is everybody's to see. */
-export function secretIn(surroundings: Pick<Surroundings, "cwd">, option: string, file: string) {
-  const path = resolve(surroundings.cwd, file);
-  try {
-    const { mode } = statSync(path);
-    if ((mode & OPEN_TO_OTHERS) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, "0");
-      throw new Refusal(
-        `${option} ${file}: mode ${octal} lets others read it, expected 0600: chmod 600 ${file}`,
-      );
-    }
-    const line = readFileSync(path, "utf8").split(/\r?\n/)[0] ?? "";
-    if (line === "") throw new Refusal(`${option} ${file}: its first line is empty.`);
-    return line;
-  } catch (cause) {
-    if (cause instanceof Refusal) throw cause;
-    throw new Refusal(`${option} ${file} can't be read (${systemCode(cause)}).`);
-  }
-}
 
 const fileOf = ({ env }: Surroundings, typed: string | undefined): string | undefined =>
   typed ?? env["NIXWAVE_PASSPHRASE_FILE"];

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import { Refusal, systemCode } from "../refusal.ts";
 import type { Surroundings } from "../surroundings.ts";
@@ -51,7 +51,7 @@ export interface Place {
   readonly path: string;
 }
 
-export const placeOf = ({ cwd }: Pick<Surroundings, "cwd">, shown: string): Place => ({
+const placeOf = ({ cwd }: Pick<Surroundings, "cwd">, shown: string): Place => ({
   shown,
   path: resolve(cwd, shown),
 });
@@ -64,9 +64,3 @@ export const repositoryOf = (surroundings: Surroundings, typed: string | undefin
       settingsIn(surroundings).repository ??
       DEFAULTS.repository,
   );
-
-/** A path as a person would type it from the working folder. */
-export function shownFrom({ cwd }: Pick<Surroundings, "cwd">, path: string): string {
-  const near = relative(cwd, path);
-  return near === "" ? "." : near.startsWith("..") ? path : near;
-}

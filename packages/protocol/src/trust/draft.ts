@@ -1,5 +1,6 @@
-import { type Channel, err, ok, type Result } from "@nixwave/effects";
-import type { Metadata, Root, Targets } from "./metadata.ts";
+import { addSecs, type Channel, err, type Instant, ok, type Result } from "@nixwave/effects";
+import { expiryOf, type Metadata, type Root, type Targets } from "./metadata.ts";
+import { nameOfKey } from "./publicKey.ts";
 import {
   type Found,
   type Live,
@@ -10,7 +11,7 @@ import {
   repositoryProblem,
 } from "./repositoryState.ts";
 import { nextOf, type Outcome, settle } from "./settle.ts";
-import { type Hands, type Waiting, waitingOf } from "./signing.ts";
+import { authoritiesOf, type Hands, type Waiting, waitingOf } from "./signing.ts";
 
 /** A repository while it is changed: `pending` is edited, and then settled. */
 export interface Draft {
@@ -48,6 +49,8 @@ export async function change(
   const opened = await openRepository(hands.directory);
   if (!opened.ok) return opened;
   const { live, pending } = opened.value;
+  const behind = clockBehind(live, hands.now);
+  if (behind !== null) return refused(behind);
   try {
     const draft = { live, pending, touched: new Set<string>() };
     const done = await edit(draft);
@@ -56,6 +59,19 @@ export async function change(
     const why = cause instanceof Error ? cause.message : String(cause);
     return repositoryProblem("not-stored", `${hands.directory}: could not be written: ${why}`);
   }
+}
+
+/** Clocks of people who sign one after the other may differ by this. */
+const CLOCK_SECS = 10 * 60;
+
+/** What a clock that is behind signs ends too early, and what it releases is older than what it replaces. */
+function clockBehind({ timestamp: { signed } }: Live, now: Instant): string | null {
+  const days = signed["x-nixwave-valid-days"];
+  if (days === undefined) return null;
+  const madeAt = addSecs(expiryOf(signed), -days * 86_400);
+  if (addSecs(now, CLOCK_SECS) >= madeAt) return null;
+  const [made, is] = [madeAt, now].map((at) => new Date(at).toISOString());
+  return `the live timestamp was signed at ${made}, and this machine's clock says ${is}: set the clock, then do it again`;
 }
 
 /**
@@ -68,9 +84,10 @@ export function editRoot(hands: Hands, draft: Draft, edit: (root: Root) => Edite
   if (!mine.ok) return mine;
   const signed = structuredClone((pending.root ?? live.root).signed);
   const done = edit(signed);
-  if (done.ok) pending.root = nextOf(signed, live.root.signed.version + 1, hands.now);
+  if (!done.ok) return done;
+  pending.root = nextOf(signed, live.root.signed.version + 1, hands.now);
   draft.touched.add("root");
-  return done;
+  return maySign(hands, draft, "root");
 }
 
 export function editTargets(
@@ -83,9 +100,22 @@ export function editTargets(
   if (!mine.ok) return mine;
   const signed = structuredClone((pending.targets ?? live.targets).signed);
   const done = edit(signed);
-  if (done.ok) pending.targets = nextOf(signed, live.targets.signed.version + 1, hands.now);
+  if (!done.ok) return done;
+  pending.targets = nextOf(signed, live.targets.signed.version + 1, hands.now);
   draft.touched.add("targets");
-  return done;
+  return maySign(hands, draft, "targets");
+}
+
+/** A change that nobody present may sign is not even proposed: it would stand in the way of those who may. */
+function maySign({ signers }: Hands, { live, pending }: Draft, role: string): Edited {
+  const authorities = authoritiesOf(role, live, pending);
+  if (signers.some(({ keyId }) => authorities.some(({ keyids }) => keyids.includes(keyId)))) {
+    return edited;
+  }
+  const by = authorities[0];
+  const owners = (by?.keyids ?? []).flatMap((id) => (by?.keys[id] ? [nameOfKey(by.keys[id])] : []));
+  const mine = signers.map(({ publicKey }) => nameOfKey(publicKey)).join(", ");
+  return refused(`${mine} may not sign ${role}: that is for ${owners.join(", ")}`);
 }
 
 function isOwn({ signers }: Hands, { pending, touched }: Draft, role: "root" | "targets"): Edited {
@@ -99,7 +129,7 @@ function isOwn({ signers }: Hands, { pending, touched }: Draft, role: "root" | "
 
 /** Always on top of what is live: a release that nobody wanted to sign is not signed along with the next one. */
 export async function editChannel(
-  { now }: Hands,
+  hands: Hands,
   draft: Draft,
   channel: Channel,
   edit: (targets: Targets) => Promise<Edited>,
@@ -109,9 +139,10 @@ export async function editChannel(
   if (file === undefined) return unknownRole(draft, channel);
   const signed = structuredClone(file.signed);
   const done = await edit(signed);
-  if (done.ok) pending.channels.set(channel, nextOf(signed, file.signed.version + 1, now));
+  if (!done.ok) return done;
+  pending.channels.set(channel, nextOf(signed, file.signed.version + 1, hands.now));
   touched.add(channel);
-  return done;
+  return maySign(hands, draft, channel);
 }
 
 export const refused = (reason: string) => err<RepositoryProblem>({ code: "refused", reason });

@@ -1,6 +1,7 @@
 import { ok, type Result } from "@nixwave/effects";
 import {
   change,
+  type Draft,
   type Edited,
   edited,
   editRoot,
@@ -14,66 +15,93 @@ import type { Found, RepositoryProblem } from "./repositoryState.ts";
 import type { Outcome } from "./settle.ts";
 import type { Hands } from "./signing.ts";
 
+/** What is done to the keys of one role. */
+export type KeyChange = { readonly role: string } & (
+  | { readonly kind: "add"; readonly key: TufKey }
+  | { readonly kind: "remove"; readonly keyId: string }
+  /** A key in another's place. */
+  | { readonly kind: "rotate"; readonly keyId: string; readonly key: TufKey }
+  /** How many must sign. */
+  | { readonly kind: "threshold"; readonly threshold: number }
+);
+
+/** Changes who may sign, of several roles in one version: all of it, or nothing if one is refused. */
+export const changeKeys = (hands: Hands, changes: readonly KeyChange[]): Found<Outcome> =>
+  change(hands, async (draft) => {
+    for (const one of changes) {
+      const done = changeRole(hands, draft, one);
+      if (!done.ok) return done;
+    }
+    return edited;
+  });
+
 /** Makes a key count for a role. */
 export const addKey = (hands: Hands, { role, key }: { role: string; key: TufKey }) =>
-  changeKeys(hands, role, (keys) => withKey(keys, role, key));
+  changeKeys(hands, [{ kind: "add", role, key }]);
 
 /** Makes a key count no more for a role. */
 export const removeKey = (hands: Hands, { role, keyId }: { role: string; keyId: string }) =>
-  changeKeys(hands, role, (keys) => withoutKey(keys, role, keyId));
+  changeKeys(hands, [{ kind: "remove", role, keyId }]);
 
-/** Puts a key in another's place, in one version. */
 export const rotateKey = (
   hands: Hands,
   { role, keyId, key }: { role: string; keyId: string; key: TufKey },
-): Found<Outcome> =>
-  changeKeys(hands, role, (keys) => {
-    const added = withKey(keys, role, key);
-    return added.ok ? withoutKey(added.value, role, keyId) : added;
-  });
+): Found<Outcome> => changeKeys(hands, [{ kind: "rotate", role, keyId, key }]);
 
-/** How many of a role's keys must sign. */
 export const setThreshold = (
   hands: Hands,
   { role, threshold }: { role: string; threshold: number },
-): Found<Outcome> =>
-  changeKeys(hands, role, (keys) => {
-    const most = Object.keys(keys.keys).length;
-    if (Number.isInteger(threshold) && threshold >= 1 && threshold <= most) {
-      return ok({ ...keys, threshold });
-    }
-    return refused(`role ${role} has ${most} keys: expected a threshold from 1 to ${most}`);
-  });
+): Found<Outcome> => changeKeys(hands, [{ kind: "threshold", role, threshold }]);
 
 interface KeysOfRole {
   readonly keys: Readonly<Record<string, TufKey>>;
   readonly threshold: number;
 }
-type EditKeys = (keys: KeysOfRole) => Result<KeysOfRole, RepositoryProblem>;
 
-const changeKeys = (hands: Hands, role: string, edit: EditKeys): Found<Outcome> =>
-  change(hands, async (draft) => {
-    if (isTopRole(role)) {
-      return editRoot(hands, draft, (root) =>
-        editRole(root.keys, root.roles[role], Object.values(root.roles), edit),
-      );
+function editKeys(keys: KeysOfRole, one: KeyChange): Result<KeysOfRole, RepositoryProblem> {
+  switch (one.kind) {
+    case "add":
+      return withKey(keys, one.role, one.key);
+    case "remove":
+      return withoutKey(keys, one.role, one.keyId);
+    case "rotate": {
+      const added = withKey(keys, one.role, one.key);
+      return added.ok ? withoutKey(added.value, one.role, one.keyId) : added;
     }
-    return editTargets(hands, draft, ({ delegations }) => {
-      const delegated = delegations?.roles.find(({ name }) => name === role);
-      if (delegations === undefined || delegated === undefined) return unknownRole(draft, role);
-      return editRole(delegations.keys, delegated, delegations.roles, edit);
-    });
+    case "threshold": {
+      const { role, threshold } = one;
+      const most = Object.keys(keys.keys).length;
+      if (Number.isInteger(threshold) && threshold >= 1 && threshold <= most) {
+        return ok({ ...keys, threshold });
+      }
+      return refused(`role ${role} has ${most} keys: expected a threshold from 1 to ${most}`);
+    }
+  }
+}
+
+function changeRole(hands: Hands, draft: Draft, one: KeyChange): Edited {
+  const { role } = one;
+  if (isTopRole(role)) {
+    return editRoot(hands, draft, (root) =>
+      editRole(root.keys, root.roles[role], Object.values(root.roles), one),
+    );
+  }
+  return editTargets(hands, draft, ({ delegations }) => {
+    const delegated = delegations?.roles.find(({ name }) => name === role);
+    if (delegations === undefined || delegated === undefined) return unknownRole(draft, role);
+    return editRole(delegations.keys, delegated, delegations.roles, one);
   });
+}
 
 /** Changes one role in place, and drops keys that no role has any more. */
 function editRole(
   all: Record<string, TufKey>,
   role: RoleKeys,
   roles: readonly RoleKeys[],
-  edit: EditKeys,
+  one: KeyChange,
 ): Edited {
   const own = Object.entries(all).filter(([id]) => role.keyids.includes(id));
-  const next = edit({ keys: Object.fromEntries(own), threshold: role.threshold });
+  const next = editKeys({ keys: Object.fromEntries(own), threshold: role.threshold }, one);
   if (!next.ok) return next;
   Object.assign(all, next.value.keys);
   role.keyids = Object.keys(next.value.keys);

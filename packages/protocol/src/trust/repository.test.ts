@@ -14,7 +14,7 @@ import { openRepository } from "./draft.ts";
 import { fetchFromDirectory } from "./fetchFile.ts";
 import { encodeFleetHosts } from "./fleetHosts.ts";
 import { initRepository } from "./initRepository.ts";
-import { addKey, removeKey, rotateKey, setThreshold } from "./keyChanges.ts";
+import { addKey, changeKeys, removeKey, rotateKey, setThreshold } from "./keyChanges.ts";
 import { generateKey } from "./keyFile.ts";
 import { metadataBytes } from "./layout.ts";
 import { decodeMetadata } from "./metadata.ts";
@@ -25,6 +25,7 @@ import {
   dropPending,
   HELD_RELEASES_MAX,
   refreshRepository,
+  seenPending,
   setFleetFiles,
   signRepository,
 } from "./repository.ts";
@@ -543,12 +544,95 @@ test("killed at any write: clients of before and new ones see the old state or t
   }
 });
 
+test("a change that nobody present may sign is refused, and does not stand in anybody's way", async () => {
+  const { directory, hands, owner } = await start();
+  const eve = hands([person("eve")]);
+  const root = { role: "root", key: person("eve's").publicKey };
+  for (const refused of [
+    addRelease(eve, stable, release(stable, 1).files),
+    addKey(eve, { ...root, role: "stable" }),
+    setFleetFiles(eve, new Map([["hosts.json", encodeFleetHosts(hosts)]])),
+    refreshRepository(eve, ["root"]),
+  ]) {
+    expect(await refused).toMatchObject({
+      error: {
+        reason: expect.stringMatching(/^eve \([0-9a-f]{12}\) may not sign \w+: that is for/),
+      },
+    });
+  }
+  expect((await must(openRepository(directory))).waiting).toEqual([]);
+  await must(addRelease(hands([owner]), stable, release(stable, 1).files));
+});
+
+test("thresholds of several roles at once: what is only signed anew for them waits with them, and then all of it is live", async () => {
+  const { hands, owner, client, directory } = await start();
+  const other = person("ops-2");
+  const roles = ["root", "targets", "stable", "snapshot", "timestamp"];
+  const adds = roles.map((role) => ({ kind: "add", role, key: other.publicKey }) as const);
+  await must(changeKeys(hands([owner]), adds));
+  const raised = ["root", "targets", "stable"].map(
+    (role) => ({ kind: "threshold", role, threshold: 2 }) as const,
+  );
+  const first = await must(changeKeys(hands([owner]), raised));
+  expect(first.live).toEqual(new Map());
+  expect(first.waiting.map(({ role }) => role).sort()).toEqual(["root", "stable", "targets"]);
+  const second = await must(signRepository(hands([other])));
+  expect([...second.live.keys()].sort()).toEqual([
+    "root",
+    "snapshot",
+    "stable",
+    "targets",
+    "timestamp",
+  ]);
+  expect(second.waiting).toEqual([]);
+  await must(addRelease(hands([owner]), stable, release(stable, 1).files));
+  const released = await must(signRepository(hands([other])));
+  expect(released.live.get("stable")).toBe(3);
+  expect(await currentBy(client(), directory)).toBe(release(stable, 1).release.ref);
+});
+
+test("of several changes of keys one is refused: none is made", async () => {
+  const { directory, hands, owner } = await start();
+  const add = { kind: "add", role: "stable", key: person("ops-2").publicKey } as const;
+  const wrong = { kind: "threshold", role: "root", threshold: 2 } as const;
+  expect(await changeKeys(hands([owner]), [add, wrong])).toMatchObject({ ok: false });
+  const { live, waiting } = await must(openRepository(directory));
+  expect([live.targets.signed.version, waiting]).toEqual([1, []]);
+});
+
+test("a clock that is behind signs nothing: it would end sooner than what it replaces", async () => {
+  const { hands, owner } = await start();
+  const early = hands([owner], addSecs(NOW, -3600));
+  expect(await refreshRepository(early)).toMatchObject({
+    error: { reason: expect.stringContaining("set the clock, then do it again") },
+  });
+  await must(refreshRepository(hands([owner], addSecs(NOW, -300))));
+});
+
+test("what is signed is what was shown: if something else waits by then, nothing is signed", async () => {
+  const { directory, hands, owner } = await start();
+  const other = person("ops-2");
+  await must(addKey(hands([owner]), { role: "stable", key: other.publicKey }));
+  await must(setThreshold(hands([owner, other]), { role: "stable", threshold: 2 }));
+  await must(addRelease(hands([owner]), stable, release(stable, 1).files));
+  const seen = seenPending((await must(openRepository(directory))).pending);
+  await must(addRelease(hands([owner]), stable, release(stable, 2).files));
+  expect(await signRepository(hands([other]), ["stable"], seen)).toMatchObject({
+    error: { reason: expect.stringContaining("not what was shown any more") },
+  });
+  const again = seenPending((await must(openRepository(directory))).pending);
+  const signed = await must(signRepository(hands([other, owner]), ["stable"], again));
+  expect(signed.live.has("stable")).toBe(true);
+});
+
 test("what was written but not cleared away before a crash waits no more", async () => {
   const { directory, hands, owner } = await start();
-  const pending = release(stable, 1);
-  await must(addRelease(hands([person("eve")]), stable, pending.files));
+  const other = person("ops-2");
+  await must(addKey(hands([owner]), { role: "stable", key: other.publicKey }));
+  await must(setThreshold(hands([owner, other]), { role: "stable", threshold: 2 }));
+  await must(addRelease(hands([owner]), stable, release(stable, 1).files));
   const saved = readFileSync(join(directory, "pending/stable.json"));
-  await must(signRepository(hands([owner])));
+  await must(signRepository(hands([owner, other])));
   writeFileSync(join(directory, "pending/stable.json"), saved);
   expect((await must(openRepository(directory))).waiting).toEqual([]);
 });

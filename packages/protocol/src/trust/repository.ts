@@ -1,8 +1,9 @@
-import { type Channel, isChannel, ok, type Result } from "@nixwave/effects";
+import { type Channel, isChannel, ok, type Result, type Sha256 } from "@nixwave/effects";
 import { sha256 } from "../hash.ts";
 import { decodeEnrolmentKeys, decodeRevocations } from "../identity/fleetEnrolment.ts";
 import { readCurrent, readRelease } from "../readRelease.ts";
 import { currentPath, headPath, type ReleaseFile } from "../releaseFiles.ts";
+import { canonical } from "./canonical.ts";
 import {
   change,
   type Draft,
@@ -28,12 +29,18 @@ import { isChannelRole, SPEC_VERSION, type Targets } from "./metadata.ts";
 import { inFolder, placeIfOther } from "./place.ts";
 import { keyIdOf } from "./publicKey.ts";
 import { fleetFileOf, releaseOf } from "./released.ts";
-import { type Found, pendingFiles } from "./repositoryState.ts";
+import { type Found, type Pending, pendingFiles } from "./repositoryState.ts";
 import { nextOf, type Outcome } from "./settle.ts";
 import { delegationsOf, type Hands } from "./signing.ts";
 
 /** How many releases of a channel stay signed: enough for recovery and for agents that come back, few enough to be quick. */
 export const HELD_RELEASES_MAX = 200;
+
+/** What was shown to whoever signs, by role: nothing else is signed for it. */
+export type SeenPending = ReadonlyMap<string, Sha256>;
+export const seenPending = (pending: Pending): SeenPending =>
+  new Map([...pendingFiles(pending)].map(([role, { signed }]) => [role, digestOf(signed)]));
+const digestOf = (signed: unknown): Sha256 => sha256(canonical(signed) ?? "");
 
 /**
  * Adds the signatures of those present to what waits, of these roles or of all; what is complete with them goes live. Nothing else
@@ -42,8 +49,14 @@ export const HELD_RELEASES_MAX = 200;
 export const signRepository = (
   hands: Hands,
   roles: readonly string[] | "all" = "all",
+  seen: SeenPending | null = null,
 ): Found<Outcome> =>
   change(hands, async ({ pending, touched }) => {
+    const now = seenPending(pending);
+    for (const [role, digest] of seen ?? []) {
+      if (now.get(role) === digest) continue;
+      return refused(`${role}: what waits is not what was shown any more: look at it again`);
+    }
     for (const role of roles === "all" ? pendingFiles(pending).keys() : roles) touched.add(role);
     return edited;
   });

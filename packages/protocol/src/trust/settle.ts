@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { addSecs, type Instant, ok } from "@nixwave/effects";
 import { sha256 } from "../hash.ts";
 import { metadataBytes } from "./layout.ts";
@@ -111,10 +112,14 @@ function choose(live: Live, pending: Pending): Chosen {
   const next = pending.root;
   const roots = next !== null && isCompleteRoot(next, live.root) ? [next, live.root] : [live.root];
   const tops = pending.targets === null ? [live.targets] : [pending.targets, live.targets];
+  const renewed = renewedForKeys(live, pending);
   for (const root of roots) {
     for (const targets of tops) {
+      const isNewest = root === (next ?? live.root) && targets === tops[0];
+      const tooSoon = isNewest ? nobody : renewed;
+      if (targets !== live.targets && tooSoon.has("targets")) continue;
       if (!isComplete(targets, authorityOf("targets", root.signed, targets.signed))) continue;
-      const channels = channelsUnder({ root, targets }, live, pending);
+      const channels = channelsUnder({ root, targets }, { live, pending, tooSoon });
       if (channels !== null) return { root, targets, channels };
     }
   }
@@ -122,16 +127,38 @@ function choose(live: Live, pending: Pending): Chosen {
   return live;
 }
 
+const nobody: ReadonlySet<string> = new Set();
+
+/**
+ * Roles that wait only because other keys will count: what they say is live already. Under the keys of now they are complete with fewer
+ * signatures, and published by themselves they would have to be signed again, for ever.
+ */
+function renewedForKeys(live: Live, pending: Pending): ReadonlySet<string> {
+  const root = (pending.root ?? live.root).signed;
+  const targets = (pending.targets ?? live.targets).signed;
+  const renewed = new Set<string>();
+  const look = (role: string, file: Metadata<Targets>, was: Metadata<Targets> | undefined) => {
+    if (was === undefined || !saysTheSame(file.signed, was.signed)) return;
+    if (!isComplete(was, authorityOf(role, root, targets))) renewed.add(role);
+  };
+  if (pending.targets !== null) look("targets", pending.targets, live.targets);
+  for (const [channel, file] of pending.channels) look(channel, file, live.channels.get(channel));
+  return renewed;
+}
+
+const saysTheSame = (a: Targets, b: Targets): boolean =>
+  isDeepStrictEqual([a.targets, a.delegations], [b.targets, b.delegations]);
+
 /** Each channel's newest complete file; null if one has none under these keys. */
 function channelsUnder(
   { root, targets }: Pick<Live, "root" | "targets">,
-  live: Live,
-  pending: Pending,
+  { live, pending, tooSoon }: { live: Live; pending: Pending; tooSoon: ReadonlySet<string> },
 ): Live["channels"] | null {
   const channels = new Map(live.channels);
   for (const channel of delegationsOf(targets.signed).keys()) {
     const by = authorityOf(channel, root.signed, targets.signed);
-    const files = [pending.channels.get(channel), live.channels.get(channel)];
+    const next = tooSoon.has(channel) ? undefined : pending.channels.get(channel);
+    const files = [next, live.channels.get(channel)];
     const file = files.find((each) => each !== undefined && isComplete(each, by));
     if (file === undefined) return null;
     channels.set(channel, file);

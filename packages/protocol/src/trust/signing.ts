@@ -61,11 +61,28 @@ export const isCompleteRoot = (next: Metadata<Root>, live: Metadata<Root>): bool
   [live.signed, next.signed].every(({ keys, roles }) => isComplete(next, { ...roles.root, keys }));
 
 /** Whose signatures a file can use: under the keys as they are, and as they will be. */
-function authoritiesOf(role: string, live: Live, pending: Pending): readonly Authority[] {
+export function authoritiesOf(role: string, live: Live, pending: Pending): readonly Authority[] {
   const now = authorityOf(role, live.root.signed, live.targets.signed);
   const root = (pending.root ?? live.root).signed;
   const soon = authorityOf(role, root, (pending.targets ?? live.targets).signed);
   return [now, soon].filter((each) => each !== null);
+}
+
+/** Of those present, who can sign what waits of a role, and has not yet. */
+export function ableToSign(
+  signers: readonly Signer[],
+  role: string,
+  { live, pending }: { live: Live; pending: Pending },
+): readonly Signer[] {
+  const file = pendingFiles(pending).get(role);
+  if (file === undefined) return [];
+  const authorities = authoritiesOf(role, live, pending);
+  return signers.filter(({ keyId }) =>
+    authorities.some(
+      (by) =>
+        by.keyids.includes(keyId) && signersOf(file, by.keys, { keyids: [keyId] }).length === 0,
+    ),
+  );
 }
 
 /** The same file with the signatures of those present whom a role lets sign, and who have not yet. */
