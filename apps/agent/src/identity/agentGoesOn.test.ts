@@ -129,7 +129,7 @@ test("a host that is refused in the middle of a switch finishes it", async () =>
   on.expectParity(release);
 });
 
-test("a certificate that is renewed in the middle of a soak costs no event and no dispatch", async () => {
+test("a certificate that is renewed in the middle of a soak costs no event, no dispatch and no restart (hazard 91)", async () => {
   const { world } = on;
   await world.stop();
   keeper.close();

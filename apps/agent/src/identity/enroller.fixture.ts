@@ -11,6 +11,7 @@ import {
   enrolmentRequestSchema,
   hostName,
   type IssuedCertificate,
+  type Issuer,
   isRevoked,
   issueAuthority,
   issueForAgent,
@@ -69,6 +70,10 @@ export class Enroller {
     return new Enroller(now, authority, privateKey);
   }
 
+  get issuer(): Issuer {
+    return keyIssuer(this.authority, this.#privateKey);
+  }
+
   /** As if its database were new: certificates that it gave hold on. */
   forget(): void {
     this.lastIssued = null;
@@ -88,7 +93,7 @@ export class Enroller {
   }
 
   issue(key: KeyObject, now: Instant): Promise<Certificate> {
-    return issueForAgent(keyIssuer(this.authority, this.#privateKey), {
+    return issueForAgent(this.issuer, {
       name: HOST,
       key: publicHalf(key),
       serial: randomBytes(SERIAL_BYTES),
@@ -155,7 +160,7 @@ export class Enroller {
     const { value } = verdict;
     if (value.kind === "again") return this.#given(value.certificate);
     const { key, host: name, requestDigest, requestedAt, nonce } = value;
-    const certificate = await issueForAgent(keyIssuer(this.authority, this.#privateKey), {
+    const certificate = await issueForAgent(this.issuer, {
       name,
       key,
       serial: randomBytes(SERIAL_BYTES),
