@@ -12,6 +12,7 @@ export * from "./host/transition.ts";
 export * from "./ids.ts";
 export * from "./interpret.ts";
 export * from "./invariant.ts";
+export * from "./plan/briefAnswer.ts";
 export * from "./plan/change.ts";
 export { CLEARS, shortName } from "./plan/clears.ts";
 export type { WaveTally } from "./plan/counts.ts";

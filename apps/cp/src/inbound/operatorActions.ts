@@ -17,7 +17,7 @@ import type { Clock } from "../ports.ts";
 import type { Reader } from "../store/reader.ts";
 import { readAll } from "../views/logLines.ts";
 import { quarantineView } from "../views/quarantineView.ts";
-import { rolloutSummary, rowsOf } from "../views/rolloutSummary.ts";
+import { rolloutSummary } from "../views/rolloutSummary.ts";
 import { whyView } from "../views/whyView.ts";
 import { granted } from "./granted.ts";
 import type { OperatorHandlers } from "./handlers.ts";
@@ -54,7 +54,7 @@ function rolloutActions(ports: ActionPorts): Pick<OperatorActions, RolloutAction
     const fleet = writer.fleet();
     const opened = knownRollout(fleet, rolloutId);
     const now = clock.now();
-    return rolloutSummary(fleet, opened, { rows: rowsOf(fleet, opened.release, now), now });
+    return rolloutSummary(fleet, opened, now);
   };
   return {
     pauseRollout: async ({ params: { rolloutId }, body }, caller) => {

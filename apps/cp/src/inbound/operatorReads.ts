@@ -16,7 +16,7 @@ import { eventsPage, readAll } from "../views/logLines.ts";
 import { mapPage, type Page, type PageAsk, page } from "../views/page.ts";
 import { quarantineView } from "../views/quarantineView.ts";
 import { everyHost, isKnown } from "../views/releaseHost.ts";
-import { rolloutOf, rolloutSummary, rowsOf } from "../views/rolloutSummary.ts";
+import { rolloutOf, rolloutSummary } from "../views/rolloutSummary.ts";
 import { rolloutView } from "../views/rolloutView.ts";
 import { statusView } from "../views/statusView.ts";
 import { whyView } from "../views/whyView.ts";
@@ -143,7 +143,7 @@ function fleetReads({ writer, reader, clock }: ReadPorts): Pick<OperatorReads, F
         .sort((a, b) => b.rollout.openedAt - a.rollout.openedAt);
       return mapPage(
         page(opened, ({ rollout }) => rollout.rolloutId, query),
-        (of) => rolloutSummary(fleet, of, { rows: rowsOf(fleet, of.release, now), now }),
+        (of) => rolloutSummary(fleet, of, now),
       );
     },
     getRollout: ({ params }) => {

@@ -6,6 +6,9 @@ import { expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { DERIVED_TABLE_NAMES } from "../store/schema.ts";
+import { countShown } from "../views/hostRow.ts";
+import { rowsOf } from "../views/rolloutSummary.ts";
+import { shownCounts } from "../views/shownCounts.ts";
 import { check, sayChecked } from "./check.ts";
 import { rebuild } from "./rebuild.ts";
 
@@ -24,7 +27,7 @@ type Step =
     }
   | { readonly do: "send"; readonly host: number; readonly lines: number; readonly skip: number }
   | { readonly do: "pass"; readonly secs: number }
-  | { readonly do: OnRollout | "freeze" | "unfreeze" | "lift" | "reopen" | "refuse" };
+  | { readonly do: OnRollout | "freeze" | "unfreeze" | "lift" | "reopen" | "refuse" | "retain" };
 type OnRollout = "pause" | "resume" | "clear" | "cancel" | "advance";
 
 const host = fc.nat({ max: NAMES.length - 1 });
@@ -71,6 +74,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         "lift",
         "reopen",
         "refuse",
+        "retain",
       ),
     }),
   },
@@ -116,6 +120,11 @@ class Walk {
       case "pass":
         await bench.pass(each.secs);
         return;
+      case "retain": {
+        const endedBefore = bench.time.now;
+        await bench.ask<"Retain">({ kind: "Retain", endedBefore, checkpoint: true });
+        return;
+      }
       case "reopen":
         await bench.reopen();
         return;
@@ -244,6 +253,16 @@ function remembered({ writer }: Bench) {
   };
 }
 
+const opened = (bench: Bench) => {
+  const fleet = bench.writer.fleet();
+  return fleet.rolloutsOf(CHANNEL).flatMap(({ rolloutId }) => fleet.release(rolloutId) ?? []);
+};
+/** What a status counts, and what the rows that explain each host say. */
+const briefCounts = (bench: Bench) =>
+  opened(bench).map((release) => shownCounts(bench.writer.fleet(), release));
+const explainedCounts = (bench: Bench) =>
+  opened(bench).map((release) => countShown(rowsOf(bench.writer.fleet(), release, bench.time.now)));
+
 const tables = ({ db }: Bench): string =>
   DERIVED_TABLE_NAMES.map(
     (table) => `${table}\n${JSON.stringify(db.prepare(`SELECT * FROM ${table}`).all())}`,
@@ -265,6 +284,7 @@ test("folding the log gives the stored tables byte for byte, whatever happened (
           expect(sayChecked(checked)).toEqual([
             `clean: ${checked.lines} lines fold into the stored tables`,
           ]);
+          expect(briefCounts(bench)).toEqual(explainedCounts(bench));
           const known = remembered(bench);
           await bench.reopen();
           expect(remembered(bench)).toEqual(known);

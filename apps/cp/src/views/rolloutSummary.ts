@@ -9,8 +9,9 @@ import {
 } from "@nixwave/effects";
 import type { HostRow, RolloutSummary } from "@nixwave/protocol";
 import { haltOf } from "./halt.ts";
-import { countShown, hostRow } from "./hostRow.ts";
+import { hostRow } from "./hostRow.ts";
 import { shortId } from "./short.ts";
+import { shownCounts } from "./shownCounts.ts";
 
 /** More than these are read on no screen. */
 const NEXT_MAX = 4;
@@ -43,7 +44,7 @@ function nextOf(
   if (rollout.kind === "Superseded" || rollout.kind === "Pruned") return [];
   const next = new Set<string>();
   if (pauseAt(rollout, now) !== null) next.add(`nixwave resume ${id} --reason "…"`);
-  for (const { host, clears } of fleet.waiting(rollout.rolloutId)) {
+  for (const { host, clears } of fleet.waitingInOrder(rollout.rolloutId)) {
     if (clears === null) continue;
     next.add(`nixwave why ${host}`).add(clears);
     if (next.size >= NEXT_MAX) break;
@@ -51,15 +52,15 @@ function nextOf(
   return [...next].slice(0, NEXT_MAX);
 }
 
-/** `rows` are those of the release, where the caller has them already. */
+/** Explains no host: it is asked for at each look of each screen. */
 export function rolloutSummary(
   fleet: FleetState,
   { rollout, release }: { readonly rollout: Rollout; readonly release: Release },
-  { rows, now }: { readonly rows: readonly HostRow[]; readonly now: Instant },
+  now: Instant,
 ): RolloutSummary {
   const halted = haltOf(fleet, rollout, release);
   const tallies = fleet.waves(rollout.rolloutId);
-  const converged = rows.filter(({ shown }) => shown === "converged").length;
+  const counts = shownCounts(fleet, release);
   return {
     rolloutId: rollout.rolloutId,
     channel: rollout.channel,
@@ -73,8 +74,11 @@ export function rolloutSummary(
     cursor: rollout.cursor,
     waves: release.waves.length,
     hosts: release.hosts.length,
-    done: tallies.length === 0 ? converged : tallies.reduce((sum, { done }) => sum + done, 0),
-    counts: countShown(rows),
+    done:
+      tallies.length === 0
+        ? (counts.converged ?? 0)
+        : tallies.reduce((sum, { done }) => sum + done, 0),
+    counts,
     pause: pauseAt(rollout, now),
     halted,
     supersededBy: rollout.kind === "Superseded" ? rollout.supersededBy : null,

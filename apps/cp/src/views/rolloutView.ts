@@ -119,7 +119,7 @@ export function rolloutView(
   return {
     now: at.now,
     newest: at.newest,
-    rollout: rolloutSummary(fleet, opened, { rows, now: at.now }),
+    rollout: rolloutSummary(fleet, opened, at.now),
     policy: release.policy,
     waves: release.waves.map((wave) =>
       waveView(wave, {

@@ -1,23 +1,21 @@
 import {
+  briefAnswer,
   type Channel,
   type FleetState,
   type Instant,
   instant,
   type Offset,
+  type RolloutId,
 } from "@nixwave/effects";
-import type { ChannelStatus, HostRow, StatusView } from "@nixwave/protocol";
+import type { ChannelStatus, StatusView } from "@nixwave/protocol";
 import { listed } from "../store/listing.ts";
-import { hostRow } from "./hostRow.ts";
-import { everyHost, releaseOf } from "./releaseHost.ts";
-import { rolloutOf, rolloutSummary, rowsOf } from "./rolloutSummary.ts";
+import { rolloutOf, rolloutSummary } from "./rolloutSummary.ts";
 
 /** What the gate `replay` says of its own channel, taken from a host that it holds; null outside a recovery. */
-function unheardOf(rows: readonly HostRow[]): number | null {
-  for (const { explanation } of rows) {
-    if (explanation.answer.kind !== "gate") continue;
-    const { block } = explanation.answer;
+function unheardOf(fleet: FleetState, rolloutId: RolloutId): number | null {
+  if (!fleet.waitingByGate(rolloutId).has("replay")) return null;
+  for (const { block } of fleet.waitingInOrder(rolloutId))
     if (block.gate === "replay") return block.unheard;
-  }
   return null;
 }
 
@@ -38,12 +36,11 @@ function freezesOf(fleet: FleetState, channel: Channel, now: Instant): ChannelSt
 function channelStatus(fleet: FleetState, channel: Channel, now: Instant): ChannelStatus {
   const newest = fleet.newestRollout(channel);
   const opened = newest === null ? null : rolloutOf(fleet, newest.rolloutId);
-  const rows = opened === null ? [] : rowsOf(fleet, opened.release, now);
   return {
     channel,
-    rollout: opened === null ? null : rolloutSummary(fleet, opened, { rows, now }),
+    rollout: opened === null ? null : rolloutSummary(fleet, opened, now),
     unverified: fleet.unverified(channel),
-    unheard: unheardOf(rows),
+    unheard: newest === null ? null : unheardOf(fleet, newest.rolloutId),
     freezes: freezesOf(fleet, channel, now),
   };
 }
@@ -55,10 +52,8 @@ export function statusView(
   now: Instant,
 ): StatusView {
   const channels = fleet.channels().map((channel) => channelStatus(fleet, channel, now));
-  const unlisted = everyHost(fleet).filter(
-    (host) =>
-      releaseOf(fleet, host) === null &&
-      hostRow(fleet, { host, release: null }, now).explanation.answer.kind === "unlisted",
+  const unlisted = [...fleet.hostNames()].filter(
+    (host) => briefAnswer(fleet, host).kind === "unlisted",
   );
   // What is stopped comes first: it must not be overlooked.
   const stopped = channels.filter(({ rollout }) => rollout !== null && rollout.halted !== null);

@@ -2,7 +2,7 @@ import type { Answer, FleetState, HostName, Instant, OutboundAgentEvent } from "
 import type { WhyView } from "@nixwave/protocol";
 import { failureOf } from "./failure.ts";
 import { hostRow } from "./hostRow.ts";
-import { rolloutOf, rolloutSummary, rowsOf } from "./rolloutSummary.ts";
+import { rolloutOf, rolloutSummary } from "./rolloutSummary.ts";
 
 /** As many as fit on a screen beside the rest of the answer. */
 const MENTIONS_MAX = 16;
@@ -59,9 +59,6 @@ export function whyView(
       row.channel !== null &&
       row.targetClosure !== null &&
       fleet.quarantinedSince(row.channel, row.targetClosure) !== null,
-    rollout:
-      opened === null
-        ? null
-        : rolloutSummary(fleet, opened, { rows: rowsOf(fleet, opened.release, now), now }),
+    rollout: opened === null ? null : rolloutSummary(fleet, opened, now),
   };
 }

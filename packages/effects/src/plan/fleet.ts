@@ -16,7 +16,7 @@ import type { Plan } from "./plan.ts";
 import { compareNames } from "./releaseIndex.ts";
 import { settle } from "./settle.ts";
 import type { GateName, Waiting } from "./waiting.ts";
-import { countWaiting, waitingOf } from "./waits.ts";
+import { countWaiting, waitingInOrder, waitingOf } from "./waits.ts";
 
 export interface Quarantine {
   readonly channel: Channel;
@@ -181,6 +181,12 @@ export class FleetState {
   waiting(rolloutId: RolloutId): readonly Waiting[] {
     const entry = this.index.rollouts.get(rolloutId);
     return entry === undefined ? [] : waitingOf(this.index, entry);
+  }
+
+  /** The same, one by one: for whoever needs only the first few. */
+  *waitingInOrder(rolloutId: RolloutId): Generator<Waiting> {
+    const entry = this.index.rollouts.get(rolloutId);
+    if (entry !== undefined) yield* waitingInOrder(this.index, entry);
   }
 
   /** How many hosts wait at which gate, those of waves to come too. Reads no host. Empty for a rollout that is not planned. */

@@ -17,6 +17,15 @@ export function waitingOf(index: FleetIndex, entry: RolloutEntry): readonly Wait
     .flatMap((member) => heldNow(member, wide));
 }
 
+/** The same one by one, of listed hosts, for whoever needs only the first few. */
+export function* waitingInOrder(index: FleetIndex, entry: RolloutEntry): Generator<Waiting> {
+  const wide = wideBlock(index, entry);
+  for (const { host } of entry.release?.hosts ?? []) {
+    const member = entry.members.get(host);
+    if (member !== undefined) yield* heldNow(member, wide);
+  }
+}
+
 /**
  * The same in numbers, at the cost of gates and waves. A host of a wave to come counts as waiting for it, whatever else would hold it
  * too: it is looked at when its wave opens.
