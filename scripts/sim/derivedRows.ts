@@ -144,7 +144,7 @@ type Key = string | number;
 /** In the order in which the store's queries give them. */
 export function sortedRows(
   rows: DerivedRows,
-): Omit<Loaded, "head" | "releases" | "hosts" | "revoked" | "replayGates"> {
+): Omit<Loaded, "head" | "releases" | "hosts" | "revoked" | "replayGates" | "identity"> {
   return {
     channels: sorted(rows.channels, ({ value }) => [value.channel]),
     rollouts: sorted(rows.rollouts, ({ value }) => [value.openedAt, value.rolloutId]),

@@ -283,6 +283,9 @@ async function submit(world: World, command: Command): Promise<void> {
     case "ReleasesSeen":
     case "ReleaseUnreadable":
     case "HostRevocation":
+    case "ReserveCertificate":
+    case "CommitCertificate":
+    case "TokenUsed":
     case "Unfreeze":
     case "LiftQuarantine":
     case "Retain":

@@ -7,6 +7,7 @@ import {
   type Loaded,
   type LoadedHost,
   LogFold,
+  noRecords,
   type Observation,
   type SegmentRow,
   type Store,
@@ -96,6 +97,7 @@ export class MemoryDatabase {
           journals: began,
         })),
       revoked: [...revoked].sort(),
+      identity: noRecords(),
       replayGates: [...replayGates]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([channel, since]) => ({ channel, since })),
@@ -162,6 +164,11 @@ export class MemoryDatabase {
       }
       case "RevocationsReplaced":
         this.observed.revoked = observation.revoked;
+        return;
+      case "NonceReserved":
+      case "CertificateIssued":
+      case "TokenUsed":
+        throw new Error("no world has certificates or tokens: names are headers in it");
     }
   }
 }

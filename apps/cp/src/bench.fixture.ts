@@ -79,7 +79,7 @@ function takeOver(from: string, dir: string): string {
 /** A control plane's inside on a real database in a folder of its own, new or `from` the file of another; what it says and whom it wakes is kept. */
 export async function openBench(from: string | null = null): Promise<Bench> {
   const dir = mkdtempSync(join(tmpdir(), "nixwave-cp-"));
-  const path = from === null ? init(dir).path : takeOver(from, dir);
+  const path = from === null ? init(dir, START).path : takeOver(from, dir);
   const time = new TestTime();
   const begun: Pick<
     Bench,

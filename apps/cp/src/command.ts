@@ -12,10 +12,15 @@ import type {
   Offset,
   Release,
   RolloutId,
+  Sha256,
   Who,
 } from "@nixwave/effects";
 import type {
+  Certificate,
   DispatchOffer,
+  EnrolmentFacts,
+  EnrolmentRequest,
+  EnrolmentVerdict,
   EventsAnswer,
   HeartbeatAnswer,
   LogHead,
@@ -37,6 +42,9 @@ export type Command =
   | HostRevocation
   | Retain
   | DropArchived
+  | ReserveCertificate
+  | CommitCertificate
+  | TokenUsed
   | Tick;
 export type CommandKind = Command["kind"];
 export type CommandOf<K extends CommandKind> = ByKind<Command>[K] & { readonly kind: K };
@@ -107,6 +115,38 @@ export interface Retain {
 export interface DropArchived {
   readonly kind: "DropArchived";
   readonly before: Offset;
+}
+
+/** What a certificate is asked by: an enrolment's proof, or the connection that the present certificate opened. */
+export type CertificateAsk =
+  | { readonly kind: "enrolment"; readonly request: EnrolmentRequest }
+  | { readonly kind: "renewal"; readonly host: HostName; readonly csr: string };
+
+/** What the signed files say of the host that asks, at this instant. */
+export type SignedFacts = Pick<
+  EnrolmentFacts,
+  "controlPlane" | "declared" | "enrolmentKeys" | "revocation"
+>;
+
+/** First half of an enrolment: judged, its nonce reserved. The certificate is signed after the commit, outside of the writer. */
+export interface ReserveCertificate {
+  readonly kind: "ReserveCertificate";
+  readonly ask: CertificateAsk;
+  readonly facts: SignedFacts;
+}
+
+/** Second half: judged again, because others were decided meanwhile, and remembered before anybody is given the certificate. */
+export interface CommitCertificate {
+  readonly kind: "CommitCertificate";
+  readonly ask: CertificateAsk;
+  readonly facts: SignedFacts;
+  readonly certificate: Certificate;
+}
+
+/** An operator's token was used; the door says so at most once a minute for each. */
+export interface TokenUsed {
+  readonly kind: "TokenUsed";
+  readonly hash: Sha256;
 }
 
 /** Nothing but time: the writer submits it to itself. */
@@ -191,6 +231,13 @@ export interface ReleasesTaken {
   }[];
 }
 
+export type Reserved = Extract<EnrolmentVerdict, { kind: "issue" }> | Issued;
+/** To be handed out: the one that was asked for, or the one that the same request got before. */
+export interface Issued {
+  readonly kind: "again";
+  readonly certificate: Certificate;
+}
+
 /** What a command of each kind is answered, after the commit that holds it. */
 export interface Answers {
   readonly AgentEvents: EventsTaken | Refused;
@@ -201,6 +248,9 @@ export interface Answers {
   readonly HostRevocation: Done;
   readonly Retain: Done;
   readonly DropArchived: Done;
+  readonly ReserveCertificate: Reserved | Refused;
+  readonly CommitCertificate: Issued | Refused;
+  readonly TokenUsed: Done;
   readonly Tick: Done;
   readonly Pause: Done | Refused;
   readonly Resume: Done | Refused;

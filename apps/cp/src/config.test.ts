@@ -44,7 +44,15 @@ describe("listen", () => {
     ["[::1]:8460", { host: "::1", port: 8460 }],
     ["localhost:8460", { host: "127.0.0.1", port: 8460 }],
   ])("takes %s", (text, address) => {
-    expect(parseListen(text)).toEqual({ ok: true, value: address });
+    expect(parseListen(text, { insecure: true })).toEqual({ ok: true, value: address });
+    expect(parseListen(text, { insecure: false })).toEqual({ ok: true, value: address });
+  });
+
+  it("takes any address over TLS, and no name but localhost", () => {
+    const any = parseListen("0.0.0.0:8460", { insecure: false });
+    expect(any).toEqual({ ok: true, value: { host: "0.0.0.0", port: 8460 } });
+    const named = parseListen("cp.example.org:8460", { insecure: false });
+    expect(named.ok ? "accepted" : named.error).toContain("expected an address");
   });
 
   it.each([
@@ -54,14 +62,14 @@ describe("listen", () => {
     "cp.example.org:8460",
     "127.0.0.1.example.org:1",
   ])("refuses %s: without TLS, loopback only", (text) => {
-    const parsed = parseListen(text);
+    const parsed = parseListen(text, { insecure: true });
     expect(parsed.ok ? "accepted" : parsed.error).toContain("serves the loopback only");
   });
 
   it.each(["8460", "127.0.0.1", "127.0.0.1:99999", ":1", "::1:8460", ""])(
     "can't read %j",
     (text) => {
-      const parsed = parseListen(text);
+      const parsed = parseListen(text, { insecure: false });
       expect(parsed.ok ? "accepted" : parsed.error).toContain("expected HOST:PORT such as");
     },
   );
@@ -71,11 +79,34 @@ describe("serve", () => {
   it.each([
     [{}, "No data directory: add --data DIR"],
     [{ data: "/d" }, "No repository: add --repository"],
-    [{ data: "/d", releases: "/r" }, "add --insecure-loopback"],
+    [{ data: "/d", releases: "/r", listen: "0.0.0.0:1" }, "add --name with the one name"],
+    [{ data: "/d", releases: "/r", name: "a b" }, "expected a DNS name or an address"],
+    [{ data: "/d", releases: "/r", caKey: "/k" }, "without --ca-cert"],
+    [{ data: "/d", releases: "/r", caCert: "/c" }, "needs one of --ca-key FILE and --ca-sign-cmd"],
+    [
+      { data: "/d", releases: "/r", caCert: "/c", caKey: "/k", caSignCmd: "sign" },
+      "needs one of --ca-key FILE and --ca-sign-cmd",
+    ],
+    [{ data: "/d", releases: "/r", serverCert: "/c" }, "belong together"],
+    [
+      { data: "/d", releases: "/r", insecureLoopback: true, allowTokenAdmin: true },
+      "--allow-token-admin is about TLS",
+    ],
     [{ data: "/d", releases: "/r", insecureLoopback: true, listen: "0.0.0.0:1" }, "loopback only"],
   ])("%j lacks something and says what to add", (flags, sentence) => {
     const resolved = resolveServe(flags, {});
     expect(resolved.ok ? "accepted" : resolved.error).toContain(sentence);
+  });
+
+  it("serves over TLS under one name, unless it is told not to", () => {
+    const file = { data: "/d", releases: "/r", listen: "0.0.0.0:1", name: "cp.example.com" };
+    const resolved = resolveServe({ caCert: "/ca.pem", caSignCmd: "hsm sign  slot-1" }, file);
+    expect(resolved.ok && resolved.value.tls).toEqual({
+      name: "cp.example.com",
+      authority: { kind: "command", certFile: "/ca.pem", argv: ["hsm", "sign", "slot-1"] },
+      server: { kind: "own", names: ["cp.example.com", "localhost", "127.0.0.1", "::1"] },
+      allowTokenAdmin: false,
+    });
   });
 
   it("takes flags over the file", () => {
@@ -86,6 +117,7 @@ describe("serve", () => {
         dataDir: "/flag",
         releases: { kind: "unsigned", directory: "/r" },
         listen: { host: "127.0.0.1", port: 0 },
+        tls: null,
         recover: false,
         readyFile: null,
         logRetention: { secs: 90 * 86_400, bytes: 2 * 2 ** 30 },

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
-import { isIPv4 } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { dirname, resolve } from "node:path";
 import { err, ok, type Result } from "@nixwave/effects";
 import { z } from "zod";
 import { parsePlace, type RepositoryPlace } from "./repository/place.ts";
+import { resolveTls, type TlsConfig, type TlsFlags, withoutTls } from "./tlsConfig.ts";
 
 /** Where the control plane listens. Port 0 lets the system choose; `--ready-file` and the first log line name it. */
 export interface ListenAddress {
@@ -25,6 +26,8 @@ export interface ServeConfig {
   readonly dataDir: string;
   readonly releases: ReleasesConfig;
   readonly listen: ListenAddress;
+  /** Null: plain HTTP, on the loopback only. */
+  readonly tls: TlsConfig | null;
   readonly recover: boolean;
   readonly readyFile: string | null;
   readonly logRetention: LogRetention;
@@ -63,6 +66,13 @@ const configFileSchema = z
     root: filePath.optional(),
     listen: listenText.optional(),
     insecureLoopback: flag.optional(),
+    name: z.string({ error: 'expected a name such as "cp.example.com"' }).optional(),
+    caCert: filePath.optional(),
+    caKey: filePath.optional(),
+    caSignCmd: z.string({ error: "expected a command" }).optional(),
+    serverCert: filePath.optional(),
+    serverKey: filePath.optional(),
+    allowTokenAdmin: flag.optional(),
     readyFile: filePath.optional(),
     logDays: amount("days").optional(),
     logGib: amount("GiB").optional(),
@@ -72,6 +82,16 @@ export interface ConfigFile extends Omit<z.output<typeof configFileSchema>, "rep
   readonly repository?: RepositoryPlace;
 }
 
+const PATHS = [
+  "data",
+  "releases",
+  "root",
+  "readyFile",
+  "caCert",
+  "caKey",
+  "serverCert",
+  "serverKey",
+] as const satisfies readonly Exclude<keyof ConfigFile, "repository">[];
 const KEYS = Object.keys(configFileSchema.unwrap().shape).join(", ");
 
 function keySentence(file: string, issue: z.core.$ZodIssue | undefined): string {
@@ -106,16 +126,17 @@ export function parseConfigFile(text: string, file: string): Result<ConfigFile, 
   const parsed = configFileSchema.safeParse(json);
   if (!parsed.success) return err(keySentence(file, parsed.error.issues[0]));
   const base = dirname(resolve(file));
-  const { data, releases, repository, root, readyFile, ...rest } = parsed.data;
+  const { repository, ...rest } = parsed.data;
   const place = repository === undefined ? ok(null) : parsePlace(repository, base);
   if (!place.ok) return err(`${file}: "repository": ${place.error}.`);
+  const paths = PATHS.flatMap((key) => {
+    const path = rest[key];
+    return path === undefined ? [] : [[key, resolve(base, path)] as const];
+  });
   return ok({
     ...rest,
     ...(place.value === null ? {} : { repository: place.value }),
-    ...(root === undefined ? {} : { root: resolve(base, root) }),
-    ...(data === undefined ? {} : { data: resolve(base, data) }),
-    ...(releases === undefined ? {} : { releases: resolve(base, releases) }),
-    ...(readyFile === undefined ? {} : { readyFile: resolve(base, readyFile) }),
+    ...Object.fromEntries(paths),
   });
 }
 
@@ -137,8 +158,14 @@ const HOST_AND_PORT = /^(?:\[(?<six>[0-9a-fA-F:.]+)\]|(?<four>[^:[\]]+)):(?<port
 export const isLoopback = (host: string): boolean =>
   host === "::1" || (isIPv4(host) && host.startsWith("127."));
 
-/** `HOST:PORT` on the loopback. A name other than localhost is refused: what it resolves to may change after the check. */
-export function parseListen(text: string): Result<ListenAddress, string> {
+/**
+ * `HOST:PORT`, an address or localhost: what another name resolves to may change after the check. Without TLS the loopback
+ * only.
+ */
+export function parseListen(
+  text: string,
+  { insecure }: { readonly insecure: boolean },
+): Result<ListenAddress, string> {
   const groups = HOST_AND_PORT.exec(text)?.groups;
   const port = Number(groups?.["port"]);
   const named = groups?.["six"] ?? groups?.["four"];
@@ -146,16 +173,21 @@ export function parseListen(text: string): Result<ListenAddress, string> {
     return err(`--listen ${text}: expected HOST:PORT such as ${DEFAULT_LISTEN} or [::1]:8460.`);
   }
   const host = named === "localhost" ? "127.0.0.1" : named;
-  if (!isLoopback(host)) {
+  if (insecure && !isLoopback(host)) {
     return err(
-      `--listen ${text}: without TLS the control plane serves the loopback only, and TLS is not built yet: use ${DEFAULT_LISTEN}, or put agents and CLI on this machine.`,
+      `--listen ${text}: with --insecure-loopback the control plane serves the loopback only: use ${DEFAULT_LISTEN}, or leave the flag out to serve over TLS.`,
+    );
+  }
+  if (isIP(host) === 0) {
+    return err(
+      `--listen ${text}: expected an address, such as 0.0.0.0:8460 for all of this machine; the name that agents use is --name.`,
     );
   }
   return ok({ host, port });
 }
 
 /** As typed; what is not typed comes from the config file. */
-export interface ServeFlags {
+export interface ServeFlags extends TlsFlags {
   readonly data?: string | undefined;
   readonly releases?: string | undefined;
   readonly repository?: string | undefined;
@@ -190,6 +222,26 @@ function retentionOf(flags: ServeFlags, file: ConfigFile): Result<LogRetention, 
 const fromCwd = (path: string | undefined): string | undefined =>
   path === undefined ? undefined : resolve(path);
 
+/** Null where it is served without. */
+function tlsOf(
+  typed: TlsFlags,
+  file: TlsFlags,
+  { insecure, host }: { readonly insecure: boolean; readonly host: string },
+): Result<TlsConfig | null, string> {
+  const flags: TlsFlags = {
+    name: typed.name ?? file.name,
+    caCert: typed.caCert ?? file.caCert,
+    caKey: typed.caKey ?? file.caKey,
+    caSignCmd: typed.caSignCmd ?? file.caSignCmd,
+    serverCert: typed.serverCert ?? file.serverCert,
+    serverKey: typed.serverKey ?? file.serverKey,
+    allowTokenAdmin: typed.allowTokenAdmin ?? file.allowTokenAdmin,
+  };
+  if (!insecure) return resolveTls(flags, host);
+  const fault = withoutTls(flags);
+  return fault === null ? ok(null) : err(fault);
+}
+
 /** Flags over file. The error is one sentence that says what to add. */
 export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeConfig, string> {
   const dataDir = fromCwd(flags.data) ?? file.data;
@@ -198,13 +250,11 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
   }
   const releases = resolveReleases(flags, file);
   if (!releases.ok) return releases;
-  const listen = parseListen(flags.listen ?? file.listen ?? DEFAULT_LISTEN);
+  const insecure = flags.insecureLoopback ?? file.insecureLoopback ?? false;
+  const listen = parseListen(flags.listen ?? file.listen ?? DEFAULT_LISTEN, { insecure });
   if (!listen.ok) return listen;
-  if (!(flags.insecureLoopback ?? file.insecureLoopback ?? false)) {
-    return err(
-      "Without TLS, which is not built yet, anyone on this machine can act as any host or operator: add --insecure-loopback to accept that.",
-    );
-  }
+  const tls = tlsOf(flags, file, { insecure, host: listen.value.host });
+  if (!tls.ok) return tls;
   const logRetention = retentionOf(flags, file);
   if (!logRetention.ok) return logRetention;
   return ok({
@@ -212,6 +262,7 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
     logRetention: logRetention.value,
     releases: releases.value,
     listen: listen.value,
+    tls: tls.value,
     recover: flags.recover ?? false,
     readyFile: fromCwd(flags.readyFile) ?? file.readyFile ?? null,
   });

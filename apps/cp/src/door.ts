@@ -20,6 +20,7 @@ export { closeReplayGates, recover } from "./maintenance/recover.ts";
 export type { Clock as CpClock, Crash as CpCrash, Timer as CpTimer } from "./ports.ts";
 export type { Batch, DerivedChange, Observation, Stamped } from "./store/change.ts";
 export { createDatabase, openDatabase } from "./store/database.ts";
+export { noRecords } from "./store/identity.ts";
 export { memoryFrom } from "./store/memory.ts";
 export type { Reader } from "./store/reader.ts";
 export { sqliteStore } from "./store/sqlite.ts";

@@ -1,8 +1,8 @@
-import Fastify, { type FastifyInstance } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyServerFactory } from "fastify";
 import { takeBodies } from "./inbound/body.ts";
 import type { Handlers } from "./inbound/handlers.ts";
 import type { InFlight } from "./inbound/inFlight.ts";
-import { refuseForeignName } from "./inbound/principal.ts";
+import type { Door } from "./inbound/principal.ts";
 import { ProblemError } from "./inbound/problemError.ts";
 import { answerProblems } from "./inbound/problems.ts";
 import { registerRoutes } from "./inbound/routes.ts";
@@ -10,6 +10,9 @@ import type { Logger } from "./ports.ts";
 
 export interface ServerPorts {
   readonly handlers: Handlers;
+  readonly door: Door;
+  /** Makes the listener's server; null for plain HTTP. */
+  readonly listener: FastifyServerFactory | null;
   readonly log: Logger;
   readonly inFlight: InFlight;
   /** True from the signal on: what comes then is answered 503 `stopping`. */
@@ -27,6 +30,7 @@ const KEEP_ALIVE_MS = 150_000;
 export function createServer(ports: ServerPorts): FastifyInstance {
   const server = Fastify({
     logger: false,
+    ...(ports.listener === null ? {} : { serverFactory: ports.listener }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Ours says `stopping` as a problem document, with Retry-After.
@@ -34,15 +38,18 @@ export function createServer(ports: ServerPorts): FastifyInstance {
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
   });
+  // Fastify sets these on a server of its own making only.
+  server.server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.server.keepAliveTimeout = KEEP_ALIVE_MS;
   ports.inFlight.watch(server);
   server.addHook("onRequest", async (request, reply) => {
-    refuseForeignName(request.headers);
+    ports.door.refuse(request);
     if (!ports.stopping()) return;
     void reply.header("connection", "close");
     throw ProblemError.of("stopping", "The control plane is stopping: try again when it is back.");
   });
   takeBodies(server);
   answerProblems(server, ports.log);
-  registerRoutes(server, ports.handlers);
+  registerRoutes(server, ports.handlers, ports.door);
   return server;
 }

@@ -66,6 +66,7 @@ export * from "./rollout.ts";
 export {
   type Audience,
   EVERY_ROUTE,
+  ROLES,
   type Role,
   type Route,
   type RouteAnswer,
@@ -103,6 +104,8 @@ export {
   parseKeyText,
   readKeyFile,
   readPrivateKey,
+  readPrivately,
+  toKeyText,
   writeKeyFile,
 } from "./trust/keyFile.ts";
 export { type FleetFile, fleetTarget } from "./trust/layout.ts";

@@ -5,7 +5,8 @@ import type { StreamStart } from "./stream.ts";
 /** Agents' principals open agent routes only, operators' operator routes only; public ones need none. */
 export type Audience = "agent" | "operator" | "public";
 /** A viewer reads; an operator pauses, resumes, freezes, retries, advances; an admin clears, lifts, cancels. */
-export type Role = "viewer" | "operator" | "admin";
+export const ROLES = ["viewer", "operator", "admin"] as const;
+export type Role = (typeof ROLES)[number];
 
 const RANK = { viewer: 0, operator: 1, admin: 2 } as const satisfies Record<Role, number>;
 /** Whether a principal of role `has` may do what needs `needs`. */

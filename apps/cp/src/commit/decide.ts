@@ -12,6 +12,7 @@ import type {
 import type { KnownHeads } from "../store/store.ts";
 import { decideAgentEvents } from "./agentEvents.ts";
 import type { Draft } from "./draft.ts";
+import { decideIssued, decideReservation } from "./enrolment.ts";
 import { decideHeartbeat, type HeadVerdict } from "./heartbeat.ts";
 import { decideOperator } from "./operators.ts";
 import { decideHostRevocation, decideReleasesSeen, decideReleaseUnreadable } from "./releases.ts";
@@ -44,6 +45,12 @@ const DECISIONS: Decisions = {
   ReleasesSeen: decideReleasesSeen,
   ReleaseUnreadable: (draft, command) => known(decideReleaseUnreadable(draft, command)),
   HostRevocation: (draft, command) => known(decideHostRevocation(draft, command)),
+  ReserveCertificate: (draft, command) => known(decideReservation(draft, command)),
+  CommitCertificate: (draft, command) => known(decideIssued(draft, command)),
+  TokenUsed(draft, { hash }) {
+    draft.observe({ kind: "TokenUsed", hash, at: draft.now });
+    return known({ kind: "done", offset: null, rolloutId: null, freezeId: null });
+  },
   Tick: () => known({ kind: "done", offset: null, rolloutId: null, freezeId: null }),
   Pause: operator,
   Resume: operator,

@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import type { Release } from "@nixwave/effects";
+import type { Instant, Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { TestTime } from "../bench.fixture.ts";
 import type { ReleasesConfig } from "../config.ts";
+import type { FleetTrust } from "../fleetTrust.ts";
 import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
 import { init } from "../maintenance/init.ts";
 import type { LogFields } from "../ports.ts";
+import type { TlsConfig } from "../tlsConfig.ts";
 import { type Folder, makeFolder } from "./process.fixture.ts";
 import { putRelease } from "./releaseFolder.fixture.ts";
 
@@ -23,22 +25,36 @@ export interface TestPlane {
   readonly close: () => Promise<void>;
 }
 
-export async function openPlane(
-  releasesOf: (folder: Folder) => ReleasesConfig = ({ releases }) => ({
-    kind: "unsigned",
-    directory: releases,
-  }),
-  folder = makeFolder(),
-): Promise<TestPlane> {
+export interface PlaneOptions {
+  readonly releases?: (folder: Folder) => ReleasesConfig;
+  /** Of a plane before this one. */
+  readonly folder?: Folder;
+  /** Null: plain HTTP on the loopback. */
+  readonly tls?: TlsConfig | null;
+  /** Stands for the files of a signed repository. */
+  readonly fleetTrust?: FleetTrust | null;
+  /** Where the test's clock begins. */
+  readonly now?: Instant;
+}
+
+const unsigned = ({ releases }: Folder): ReleasesConfig => ({
+  kind: "unsigned",
+  directory: releases,
+});
+
+export async function openPlane(options: PlaneOptions = {}): Promise<TestPlane> {
+  const folder = options.folder ?? makeFolder();
   const time = new TestTime();
   const disk = { full: false };
   const logged: { readonly message: string; readonly fields: LogFields }[] = [];
-  if (!existsSync(folder.data)) init(folder.data);
+  time.now = options.now ?? time.now;
+  if (!existsSync(folder.data)) init(folder.data, time.now);
   const plane = await startControlPlane(
     {
       dataDir: folder.data,
-      releases: releasesOf(folder),
+      releases: (options.releases ?? unsigned)(folder),
       listen: { host: "127.0.0.1", port: 0 },
+      tls: options.tls ?? null,
       recover: false,
       readyFile: null,
       logRetention: { secs: 90 * 86_400, bytes: 2 ** 31 },
@@ -55,6 +71,7 @@ export async function openPlane(
       log: { log: (_level, message, fields) => void logged.push({ message, fields }) },
       version: "0.0.0",
     },
+    options.fleetTrust ?? null,
   );
   return {
     plane,

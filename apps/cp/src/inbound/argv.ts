@@ -70,6 +70,16 @@ const withServe = <A extends unknown[]>(command: Command<A>) =>
       "--listen <host:port>",
       `where to listen; port 0 chooses one (default: ${DEFAULT_LISTEN})`,
     )
+    .option(
+      "--name <name>",
+      "the name by which agents reach it, in its certificate (default: the address)",
+    )
+    .option("--ca-cert <file>", "the CA's certificate, instead of the one of the first start")
+    .option("--ca-key <file>", "its private key, of mode 0600")
+    .option("--ca-sign-cmd <command>", "instead: a command that signs stdin (HSM, TPM, KMS)")
+    .option("--server-cert <file>", "the server's certificate, instead of one of the CA's")
+    .option("--server-key <file>", "its private key, of mode 0600")
+    .option("--allow-token-admin", "let admins act with a token; else it takes a certificate")
     .option("--insecure-loopback", "serve without TLS, on the loopback only")
     .option(
       "--recover",

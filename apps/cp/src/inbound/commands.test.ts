@@ -57,9 +57,9 @@ describe("a mistake gets one sentence on stderr, nothing on stdout, and exit cod
   it.each<[string, () => readonly string[], RegExp]>([
     ["no data directory named", () => ["serve"], /^No data directory: add --data DIR/],
     [
-      "no acceptance of the loopback",
-      () => ["serve", ...where()],
-      /add --insecure-loopback to accept that\.$/,
+      "no name where it listens on every address",
+      () => ["serve", ...where(), "--listen", "0.0.0.0:1"],
+      /add --name with the one name by which agents reach it/,
     ],
     [
       "an address beyond the loopback",

@@ -151,7 +151,7 @@ export function createCommands(ports: CommandPorts): Commands {
   return {
     init: (flags) =>
       reads(flags, (dir) => [
-        `made ${init(dir).path}`,
+        `made ${init(dir, ports.world().clock.now()).path}`,
         `next: nixwave-cp serve --data ${dir} --releases DIR --insecure-loopback`,
       ]),
     serve: (flags) => configured(flags, (config) => serve(config, ports)),

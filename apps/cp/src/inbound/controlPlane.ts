@@ -1,7 +1,10 @@
+import { isIP } from "node:net";
 import { join } from "node:path";
-import type { FastifyInstance } from "fastify";
+import { invariant } from "@nixwave/effects";
+import type { FastifyInstance, FastifyServerFactory } from "fastify";
 import { Registry } from "prom-client";
 import type { ServeConfig } from "../config.ts";
+import { type FleetTrust, NOTHING_SIGNED } from "../fleetTrust.ts";
 import { sqliteLog } from "../log/sqliteLog.ts";
 import type { Writer } from "../loop.ts";
 import { archiveDir } from "../maintenance/archive.ts";
@@ -12,6 +15,7 @@ import { openReader, type Reader } from "../store/reader.ts";
 import { checkpointsOf } from "../store/snapshot.ts";
 import { agentHandlers } from "./agentHandlers.ts";
 import { InFlight } from "./inFlight.ts";
+import { LOOPBACK_DOOR } from "./loopbackDoor.ts";
 import { directoryFiles, type MirroredFiles } from "./mirroredFiles.ts";
 import { type Around, openWriter } from "./openWriter.ts";
 import { operatorActions } from "./operatorActions.ts";
@@ -20,10 +24,12 @@ import { ParkedPolls } from "./parkedPolls.ts";
 import { publicHandlers } from "./publicHandlers.ts";
 import { RateLimit } from "./rateLimit.ts";
 import { ReleaseWatch } from "./release.ts";
-import { openReleases } from "./releasesOf.ts";
+import { type OpenReleases, openReleases } from "./releasesOf.ts";
 import { Retention } from "./retention.ts";
 import { ServedReleases } from "./servedReleases.ts";
 import { StreamReaders } from "./streamReaders.ts";
+import { openTls } from "./tlsListener.ts";
+import { type TlsParts, tlsParts } from "./tlsParts.ts";
 import { unitLogShelf } from "./unitLogShelf.ts";
 import { UnitLogs } from "./unitLogs.ts";
 import type { WorldPorts } from "./world.ts";
@@ -62,27 +68,45 @@ interface Parts extends WorldPorts {
   readonly inFlight: InFlight;
   readonly streams: StreamReaders;
   readonly unitLogDir: string;
+  readonly tls: TlsParts | null;
+  readonly listener: FastifyServerFactory | null;
 }
 
 /** What keeps it from serving well, for /readyz. */
-function missing({ writer, watch }: Parts): string | null {
+function missing({ writer, watch, tls }: Parts): string | null {
   if (writer.storeFailed()) {
     return "The database can't be written: free space on its disk or make it writable; it goes on by itself then.";
   }
-  return watch.problem;
+  return tls?.problem() ?? watch.problem;
 }
 
 function serverOf(parts: Parts): FastifyInstance {
   const { writer, reader, clock } = parts;
   const { submit } = writer;
   const unitLogs = new UnitLogs(unitLogShelf(parts.unitLogDir, parts.log));
-  const agent = agentHandlers({ ...parts, submit, unitLogs, limit: new RateLimit() });
+  const agent = {
+    ...agentHandlers({ ...parts, submit, unitLogs, limit: new RateLimit() }),
+    ...(parts.tls === null ? {} : { renewCertificate: parts.tls.enrolment.renewCertificate }),
+  };
   const operator = {
     ...operatorReads({ ...parts, unitLogs }),
     ...operatorActions({ submit, writer, reader, clock }),
   };
-  const handlers = { agent, operator, public: publicHandlers(() => missing(parts)) };
-  return createServer({ ...parts, handlers });
+  const openHandlers = {
+    ...publicHandlers(() => missing(parts)),
+    ...(parts.tls === null ? {} : { enroll: parts.tls.enrolment.enroll }),
+  };
+  const handlers = { agent, operator, public: openHandlers };
+  return createServer({ ...parts, handlers, door: parts.tls?.door ?? LOOPBACK_DOOR });
+}
+
+/** Over TLS by the name that the certificate has; else by the address. */
+function urlOf({ tls, listen }: ServeConfig, { server }: FastifyInstance): string {
+  const address = server.address();
+  invariant(address !== null && typeof address !== "string", "it listens on an address");
+  const name = tls?.name ?? listen.host;
+  const host = isIP(name) === 6 ? `[${name}]` : name;
+  return `${tls === null ? "http" : "https"}://${host}:${address.port}`;
 }
 
 /** Over a connection of its own that can only read: what it takes away goes through the writer. */
@@ -119,32 +143,46 @@ async function openStreams(
   return { writer, streams };
 }
 
-/** Opens the database, listens, reads the releases. Whoever calls holds the data directory's lock. */
+const servedOf = ({ releases, dataDir }: ServeConfig, writer: Writer) =>
+  new ServedReleases(
+    releases.kind === "unsigned" ? releases.directory : join(dataDir, "none"),
+    (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
+  );
+
+const watchOf = ({ source, fingerprint }: OpenReleases, writer: Writer, world: WorldPorts) =>
+  new ReleaseWatch({
+    ...world,
+    source,
+    fingerprint,
+    submit: writer.submit,
+    known: () => writer.fleet().channels(),
+    wantsHeld: () => writer.wantsHeld(),
+  });
+
+/**
+ * Opens the database, listens, reads the releases. Whoever calls holds the data directory's lock. `standIn`: a test's, for the
+ * signed files of a repository.
+ */
 export async function startControlPlane(
   config: ServeConfig,
   world: WorldPorts,
+  standIn: FleetTrust | null = null,
 ): Promise<ControlPlane> {
   const opened = await openReleases(config, world);
+  const listener = config.tls === null ? null : await openTls(config.tls, config.dataDir, world);
   const path = databasePath(config.dataDir);
   const db = openDatabase(path);
   const reader = openReader(path);
   const polls = new ParkedPolls(PARKED_MAX);
   const registry = new Registry();
   const { writer, streams } = await openStreams(db, { polls, registry, world, reader });
-  const releases = new ServedReleases(
-    config.releases.kind === "unsigned" ? config.releases.directory : join(config.dataDir, "none"),
-    (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
-  );
-  const watch = new ReleaseWatch({
-    ...world,
-    source: opened.source,
-    fingerprint: opened.fingerprint,
-    submit: writer.submit,
-    known: () => writer.fleet().channels(),
-    wantsHeld: () => writer.wantsHeld(),
-  });
+  const releases = servedOf(config, writer);
+  const watch = watchOf(opened, writer, world);
   const { retention, retained } = openRetention(config, writer, world);
   const inFlight = new InFlight();
+  const fleetTrust = standIn ?? opened.repository ?? NOTHING_SIGNED;
+  const around = { ...world, submit: writer.submit, database: path, registry, fleetTrust };
+  const tls = listener === null ? null : tlsParts(listener, around);
   let stopping: Promise<void> | null = null;
   const server = serverOf({
     ...world,
@@ -159,6 +197,8 @@ export async function startControlPlane(
     inFlight,
     streams,
     unitLogDir: join(config.dataDir, "unit-logs"),
+    tls,
+    listener: listener?.factory ?? null,
   });
   const halt = async (): Promise<void> => {
     polls.stop();
@@ -172,6 +212,7 @@ export async function startControlPlane(
     await closed;
     reader.close();
     retained.close();
+    tls?.close();
     db.close();
     world.log.log("info", "stopped", {});
   };
@@ -181,7 +222,8 @@ export async function startControlPlane(
   };
   try {
     await retention.start();
-    const url = await server.listen({ ...config.listen, backlog: BACKLOG });
+    await server.listen({ ...config.listen, backlog: BACKLOG });
+    const url = urlOf(config, server);
     world.log.log("info", "listening", { url, pid: process.pid, data: path });
     await watch.start();
     return { url, server, writer, watch, stop };

@@ -28,7 +28,7 @@ function passingTrouble(dir: string): string | null {
 
 interface Door {
   readonly dir: string;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: { readonly host: string; readonly port: number } | null;
   readonly told: Promise<string>;
 }
 
@@ -43,17 +43,20 @@ export async function holdOut({ dir, listen, told }: Door, world: WorldPorts): P
     target: "store",
     path: dir,
   });
-  const server = await refuseAll(dir, listen);
+  const server = listen === null ? null : await refuseAll(dir, listen);
   const may = await Promise.race([roomIn(dir, world), told.then(() => false)]);
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
+  if (server !== null) await closed(server);
   if (may) world.log.log("info", `${dir} can be written again`, { target: "store", path: dir });
   return may;
 }
 
-function refuseAll(dir: string, { host, port }: Door["listen"]): Promise<Server> {
+const closed = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+
+function refuseAll(dir: string, { host, port }: NonNullable<Door["listen"]>): Promise<Server> {
   const sentence = `${dir} can't be written: nothing was stored. Free space there or make it writable.`;
   const body = JSON.stringify(problem("not-stored", sentence));
   const server = createServer((request, response) => {

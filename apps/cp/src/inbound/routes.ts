@@ -14,7 +14,7 @@ import {
 } from "@nixwave/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { CallerOf, Handler, Handlers, NamesOf } from "./handlers.ts";
-import { admitAgent, admitOperator, refuseOtherProtocols } from "./principal.ts";
+import { admitAgent, admitOperator, type Door, refuseOtherProtocols } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 
 /** A year: the name of the file says which bytes it has. */
@@ -88,21 +88,28 @@ function goneSignal(reply: FastifyReply): AbortSignal {
 
 type Admit<A extends Audience> = (exchange: Exchange, role: Role | null) => CallerOf<A>;
 
-const admitToAgentRoute: Admit<"agent"> = ({ request, reply }) => {
-  refuseOtherProtocols(request.headers);
-  return admitAgent(request.headers, goneSignal(reply));
-};
+const admitToAgentRoute =
+  (door: Door): Admit<"agent"> =>
+  ({ request, reply }) => {
+    refuseOtherProtocols(request.headers);
+    return admitAgent(door, request, goneSignal(reply));
+  };
 
-const admitToOperatorRoute: Admit<"operator"> = ({ request }, role) => {
-  // A route for operators that names no role is for none of them.
-  if (role === null)
-    throw ProblemError.of("forbidden", "This route names no role: nobody may use it.");
-  // Prometheus can't be taught our header, and reads nothing that has a version of ours.
-  if (request.routeOptions.url !== ROUTES.getMetrics.path) refuseOtherProtocols(request.headers);
-  return admitOperator(request.headers, role);
-};
+const admitToOperatorRoute =
+  (door: Door): Admit<"operator"> =>
+  ({ request }, role) => {
+    // A route for operators that names no role is for none of them.
+    if (role === null)
+      throw ProblemError.of("forbidden", "This route names no role: nobody may use it.");
+    // Prometheus can't be taught our header, and reads nothing that has a version of ours.
+    if (request.routeOptions.url !== ROUTES.getMetrics.path) refuseOtherProtocols(request.headers);
+    return admitOperator(door, request, role);
+  };
 
-const admitToPublicRoute: Admit<"public"> = () => ({ principal: null });
+const admitToPublicRoute: Admit<"public"> = ({ request }) => ({
+  principal: null,
+  address: request.ip,
+});
 
 const isFor =
   <A extends Audience>(audience: A) =>
@@ -148,13 +155,16 @@ export function refuseOpenRoutes(server: FastifyInstance): void {
 }
 
 /** Registers every route of the table. */
-export function registerRoutes(server: FastifyInstance, handlers: Handlers): void {
+export function registerRoutes(server: FastifyInstance, handlers: Handlers, door: Door): void {
   refuseOpenRoutes(server);
   for (const name of ROUTE_NAMES.filter(isFor("agent"))) {
-    registerRoute(server, name, { handler: handlers.agent[name], admit: admitToAgentRoute });
+    registerRoute(server, name, { handler: handlers.agent[name], admit: admitToAgentRoute(door) });
   }
   for (const name of ROUTE_NAMES.filter(isFor("operator"))) {
-    registerRoute(server, name, { handler: handlers.operator[name], admit: admitToOperatorRoute });
+    registerRoute(server, name, {
+      handler: handlers.operator[name],
+      admit: admitToOperatorRoute(door),
+    });
   }
   for (const name of ROUTE_NAMES.filter(isFor("public"))) {
     registerRoute(server, name, { handler: handlers.public[name], admit: admitToPublicRoute });

@@ -6,6 +6,7 @@ import { recover } from "../maintenance/recover.ts";
 import { sayPlace } from "../repository/place.ts";
 import { trustOf } from "../repository/trustedRepository.ts";
 import { databasePath } from "../store/database.ts";
+import type { TlsConfig } from "../tlsConfig.ts";
 import type { CommandPorts } from "./commands.ts";
 import { type ControlPlane, startControlPlane } from "./controlPlane.ts";
 import { holdOut } from "./holdOut.ts";
@@ -128,7 +129,9 @@ export async function serve(config: ServeConfig, ports: CommandPorts): Promise<s
   // Listened for from the start: a signal while it starts is not lost, and stops it once it has.
   const told = ports.toldToStop();
   try {
-    const { dataDir: dir, listen } = config;
+    const { dataDir: dir } = config;
+    // Over TLS there is no pair to answer with: who knocks is not let in, and comes again.
+    const listen = config.tls === null ? config.listen : null;
     if (!(await holdOut({ dir, listen, told }, world))) return null;
   } catch (cause) {
     return startFault(cause, config);
@@ -142,10 +145,26 @@ export async function serve(config: ServeConfig, ports: CommandPorts): Promise<s
   }
 }
 
+function sayTls(tls: TlsConfig | null): readonly string[] {
+  if (tls === null) return [];
+  const { authority, server, allowTokenAdmin } = tls;
+  const ca = {
+    own: "made at the first start, in the data directory",
+    key: "the given certificate and key",
+    command: "the given certificate; a command signs",
+  } as const satisfies Record<typeof authority.kind, string>;
+  return [
+    `ca         ${ca[authority.kind]}`,
+    `server     ${server.kind === "own" ? `a certificate of the CA for ${server.names.join(", ")}, renewed by itself` : `${server.certFile}, read again each hour`}`,
+    `admins     ${allowTokenAdmin ? "by certificate or token" : "by certificate only"}`,
+  ];
+}
+
 export function sayConfig({
   dataDir: data,
   releases,
   listen,
+  tls,
   recover,
   readyFile,
   logRetention: { secs, bytes },
@@ -158,7 +177,8 @@ export function sayConfig({
           `repository ${sayPlace(releases.place)}`,
           `root       ${releases.rootFile ?? `the one remembered in ${trustOf(data)}`}`,
         ]),
-    `listen     ${listen.host}:${listen.port}, without TLS`,
+    `listen     ${listen.host}:${listen.port}, ${tls === null ? "without TLS" : `TLS 1.3 as ${tls.name}`}`,
+    ...sayTls(tls),
     `recover    ${recover ? "yes: dispatches wait until the hosts were heard and replayed" : "no"}`,
     `ready file ${readyFile ?? "none"}`,
     `log        ${secs / 86_400} days or ${bytes / 2 ** 30} GiB, then ${archiveDir(data)}`,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { instant, type Offset } from "@nixwave/effects";
 import { storedLogLine } from "@nixwave/protocol";
-import { channelName, hostName, journal } from "@nixwave/testkit";
+import { channelName, hostName, journal, START } from "@nixwave/testkit";
 import { describe, expect, test } from "vitest";
 import { init } from "../maintenance/init.ts";
 import { openDatabase } from "../store/database.ts";
@@ -29,7 +29,7 @@ interface Kept {
 
 function inDatabase(): Kept {
   const dir = mkdtempSync(join(tmpdir(), "nixwave-log-"));
-  const db = openDatabase(init(dir).path);
+  const db = openDatabase(init(dir, START).path);
   const log = sqliteLog(db);
   const close = (): void => {
     db.close();

@@ -9,6 +9,7 @@ import {
 } from "../store/database.ts";
 import { loadReleases } from "../store/load.ts";
 import { chainBreaks } from "./foldLog.ts";
+import { markNoncesSince, nextSecond } from "./noncesSince.ts";
 import { closeReplayGates } from "./recover.ts";
 
 /** `nixwave-cp backup FILE`: one consistent state, while the control plane goes on. The file is there only when it is whole. */
@@ -46,6 +47,7 @@ export function restore(
   copyFileSync(file, partial);
   const db = openDatabase(partial);
   const channels = [...new Set(loadReleases(db).map(({ channel }) => channel))];
+  markNoncesSince(db, nextSecond(now));
   closeReplayGates(db, channels, now);
   db.pragma("wal_checkpoint(TRUNCATE)");
   db.close();

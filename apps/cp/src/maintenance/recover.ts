@@ -3,6 +3,7 @@ import type { Channel, Instant } from "@nixwave/effects";
 import { type Connection, createDatabase, databasePath, openDatabase } from "../store/database.ts";
 import { loadHead } from "../store/load.ts";
 import { preparing, writeObservation } from "../store/rows.ts";
+import { markNoncesSince, nextSecond } from "./noncesSince.ts";
 
 /**
  * `serve --recover`, before the writer is made: an empty database with the gate `replay` closed on every channel that the repository
@@ -16,7 +17,10 @@ export function recover(
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const path = databasePath(dataDir);
   if (!existsSync(path)) {
-    createDatabase(path, (db) => closeReplayGates(db, channels, now));
+    createDatabase(path, (db) => {
+      markNoncesSince(db, nextSecond(now));
+      closeReplayGates(db, channels, now);
+    });
     return { path, began: true };
   }
   const db = openDatabase(path);

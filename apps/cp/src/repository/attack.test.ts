@@ -13,7 +13,7 @@ afterEach(async () => {
 async function planeOf(forger: Forger): Promise<TestPlane> {
   const rootFile = `${forger.directory}/metadata/1.root.json`;
   const place = { kind: "directory", directory: forger.directory } as const;
-  const plane = await openPlane(() => ({ kind: "repository", place, rootFile }));
+  const plane = await openPlane({ releases: () => ({ kind: "repository", place, rootFile }) });
   open.push(() => plane.close());
   plane.time.now = NOW;
   plane.time.pass(1);

@@ -14,6 +14,7 @@ import type {
   Sha256,
 } from "@nixwave/effects";
 import type { SegmentRow } from "../log/segment.ts";
+import type { StoredCertificate, StoredNonce } from "./identity.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
@@ -73,7 +74,15 @@ export type Observation =
     }
   | { readonly kind: "ReleaseStored"; readonly release: Release }
   | { readonly kind: "ReplayGateSet"; readonly channel: Channel; readonly since: Instant | null }
-  | { readonly kind: "RevocationsReplaced"; readonly revoked: readonly HostName[] };
+  | { readonly kind: "RevocationsReplaced"; readonly revoked: readonly HostName[] }
+  | { readonly kind: "NonceReserved"; readonly nonce: StoredNonce }
+  | {
+      readonly kind: "CertificateIssued";
+      readonly certificate: StoredCertificate;
+      /** The nonce that this certificate answers. */
+      readonly nonce: string | null;
+    }
+  | { readonly kind: "TokenUsed"; readonly hash: Sha256; readonly at: Instant };
 
 /** Everything that one commit writes, as plain data: one transaction, or nothing of it. */
 export interface Batch {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { START } from "@nixwave/testkit";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { check, sayChecked } from "../maintenance/check.ts";
@@ -20,13 +21,13 @@ test("nothing but init makes a database, and init never replaces one (hazard 100
   const path = databasePath(dir);
   expect(() => openDatabase(path)).toThrow(/There is no database at .*nixwave-cp init/);
   expect(existsSync(path)).toBe(false);
-  init(dir);
-  expect(() => init(dir)).toThrow(/is there already/);
+  init(dir, START);
+  expect(() => init(dir, START)).toThrow(/is there already/);
   openDatabase(path).close();
 });
 
 test("a commit is durable: WAL with synchronous FULL", () => {
-  init(dir);
+  init(dir, START);
   const db = openDatabase(databasePath(dir));
   expect(db.pragma("journal_mode", { simple: true })).toBe("wal");
   expect(db.pragma("synchronous", { simple: true })).toBe(2);
@@ -34,7 +35,7 @@ test("a commit is durable: WAL with synchronous FULL", () => {
 });
 
 test("the views' connection can't write", () => {
-  init(dir);
+  init(dir, START);
   const db = openReadOnly(databasePath(dir));
   expect(() => db.prepare("DELETE FROM rollouts").run()).toThrow(/readonly/);
   db.close();

@@ -22,6 +22,14 @@ import {
 import { z } from "zod";
 import { EMPTY_LOG, type LogHeadPosition, offsetAfter } from "../log/segment.ts";
 import type { Connection } from "./database.ts";
+import {
+  certificateRow,
+  type IdentityRecords,
+  LAST_ISSUED,
+  markRow,
+  NONCES_SINCE,
+  nonceRow,
+} from "./identity.ts";
 import { storedRelease } from "./releaseRow.ts";
 import type { Loaded, LoadedHost } from "./store.ts";
 
@@ -164,6 +172,21 @@ function readAll(db: Connection): Loaded {
     hosts: loadHosts(db),
     revoked: rows("revocations", revokedRow, "host").map((row) => row.host),
     replayGates: rows("replay_gates", replayRow),
+    identity: loadIdentity(db),
+  };
+}
+
+function loadIdentity(db: Connection): IdentityRecords {
+  const issued = decoded(db, "certificates", { schema: certificateRow, sql: LAST_ISSUED });
+  const nonces = decoded(db, "nonces", { schema: nonceRow, sql: "SELECT * FROM nonces" });
+  const [since] = decoded(db, "marks", {
+    schema: markRow,
+    sql: `SELECT at FROM marks WHERE name = '${NONCES_SINCE}'`,
+  });
+  return {
+    lastIssued: new Map(issued.map((certificate) => [certificate.host, certificate])),
+    nonces: new Map(nonces.map((nonce) => [nonce.nonce, nonce])),
+    noncesSince: since ?? null,
   };
 }
 

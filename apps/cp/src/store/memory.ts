@@ -14,6 +14,7 @@ import {
 import type { LogHeadPosition } from "../log/segment.ts";
 import type { DerivedChange } from "./change.ts";
 import { applyChange, type FoldView } from "./fold.ts";
+import { type IdentityRecords, noRecords } from "./identity.ts";
 import { Leases } from "./leases.ts";
 import type { Loaded, LoadedHost } from "./store.ts";
 import { Streams } from "./streams.ts";
@@ -40,6 +41,8 @@ export interface Memory extends FoldView {
   /** What was last refused of a channel, so that it is said once. */
   readonly refusals: Map<Channel, string>;
   revoked: ReadonlySet<HostName>;
+  /** What enrolment has given out and used up. */
+  identity: IdentityRecords;
   readonly hosts: Map<HostName, KnownHost>;
   /** Gates that hold hosts now, per rollout. */
   readonly gates: Map<RolloutId, Map<GateName, Instant>>;
@@ -72,6 +75,7 @@ export function emptyMemory(readyAt: Instant, head: LogHeadPosition): Memory {
     currents: new Map(),
     refusals: new Map(),
     revoked: new Set(),
+    identity: noRecords(),
     release: (rolloutId) => releases.get(rolloutId) ?? null,
     hosts: new Map(),
     gates: new Map(),
@@ -124,6 +128,7 @@ export function memoryFrom(
   for (const gate of loaded.gates) moveGate(memory, { kind: "GateMoved", ...gate });
   for (const host of loaded.hosts) loadHost(memory, host);
   memory.revoked = new Set(loaded.revoked);
+  memory.identity = loaded.identity;
   for (const host of loaded.revoked) fleet.apply({ kind: "HostRevoked", host, revoked: true });
   for (const { channel, since } of loaded.replayGates) {
     memory.replaying.set(channel, since);

@@ -162,6 +162,11 @@ export function writeChange(sql: Prepare, { change, offset }: Stamped): void {
   interpret(CHANGE_ROWS, change, { sql, offset });
 }
 
+/** A token lives for a month at most, and an expired one is refused whether its nonce is known or not. */
+const NONCE_KEPT_MS = 90 * 86_400_000;
+/** For whoever asks later who held which key; the newest of a host stays for ever. */
+const CERTIFICATE_KEPT_MS = 400 * 86_400_000;
+
 const OBSERVATION_ROWS: Handlers<Observation, Prepare, void> = {
   HostSeen({ host, lastHeardAt, report, foreignHead }, sql) {
     sql(
@@ -187,6 +192,28 @@ const OBSERVATION_ROWS: Handlers<Observation, Prepare, void> = {
   RevocationsReplaced({ revoked }, sql) {
     sql("DELETE FROM revocations").run();
     for (const host of revoked) sql("INSERT INTO revocations (host) VALUES (?)").run(host);
+  },
+  // A plain insert is the lock: a nonce that is there already fails the transaction (hazard 67).
+  NonceReserved({ nonce }, sql) {
+    sql("DELETE FROM nonces WHERE expires_at < ?").run(nonce.expiresAt - NONCE_KEPT_MS);
+    sql(
+      "INSERT INTO nonces (nonce, host, request_digest, expires_at, is_answered) VALUES (?, ?, ?, ?, 0)",
+    ).run(nonce.nonce, nonce.host, nonce.requestDigest, nonce.expiresAt);
+  },
+  CertificateIssued({ certificate, nonce }, sql) {
+    const { host, serial, der, requestDigest, requestedAt, issuedAt, notAfter } = certificate;
+    sql(
+      `INSERT INTO certificates (host, serial, der, request_digest, requested_at, issued_at, not_after)
+        VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    ).run(host, serial, Buffer.from(der), requestDigest, requestedAt, issuedAt, notAfter);
+    sql("DELETE FROM certificates WHERE host = ? AND not_after < ?").run(
+      host,
+      issuedAt - CERTIFICATE_KEPT_MS,
+    );
+    if (nonce !== null) sql("UPDATE nonces SET is_answered = 1 WHERE nonce = ?").run(nonce);
+  },
+  TokenUsed({ hash, at }, sql) {
+    sql("UPDATE operator_tokens SET last_used_at = ? WHERE hash = ?").run(at, hash);
   },
 };
 

@@ -1,4 +1,5 @@
 import { DISPATCH_STATES, HOST_STATES, ROLLOUT_STATES } from "@nixwave/effects";
+import { ROLES } from "@nixwave/protocol";
 
 /** A CHECK list made from a union of the code, so that database and code can't drift apart (hazard 75). */
 const oneOf = (column: string, values: readonly string[]): string =>
@@ -118,6 +119,20 @@ CREATE TABLE checkpoints (offset INTEGER PRIMARY KEY, at INTEGER NOT NULL, versi
 CREATE TABLE checkpoint_tables (offset INTEGER NOT NULL, name TEXT NOT NULL, lines BLOB NOT NULL, PRIMARY KEY (offset, name)) STRICT;
 `;
 
+/** Security records: what was given out and used up, and who may act. Never rebuilt, never in an answer but by their hashes. */
+const IDENTITY = `
+CREATE TABLE certificates (place INTEGER PRIMARY KEY, host TEXT NOT NULL, serial TEXT NOT NULL UNIQUE, der BLOB NOT NULL,
+  request_digest TEXT NOT NULL, requested_at INTEGER, issued_at INTEGER NOT NULL, not_after INTEGER NOT NULL) STRICT;
+CREATE INDEX certificates_by_host ON certificates (host, place);
+CREATE TABLE nonces (nonce TEXT PRIMARY KEY, host TEXT NOT NULL, request_digest TEXT NOT NULL, expires_at INTEGER NOT NULL,
+  is_answered INTEGER NOT NULL CHECK (is_answered IN (0, 1))) STRICT, WITHOUT ROWID;
+CREATE TABLE marks (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE operator_tokens (hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL ${oneOf("role", ROLES)},
+  created_at INTEGER NOT NULL, created_by TEXT NOT NULL, expires_at INTEGER NOT NULL, last_used_at INTEGER, revoked_at INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE operator_certificates (serial TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL ${oneOf("role", ROLES)},
+  issued_at INTEGER NOT NULL, issued_by TEXT NOT NULL, not_after INTEGER NOT NULL, revoked_at INTEGER) STRICT, WITHOUT ROWID;
+`;
+
 export const createDerived = (): string =>
   `${DERIVED_TABLE_NAMES.map(derived).join("\n")}\n${DERIVED_INDICES}`;
 
@@ -132,5 +147,6 @@ export const dropDerived = (): string =>
 export const MIGRATIONS: readonly string[] = [
   `${LOG}\n${createDerived()}\n${OBSERVED}`,
   CHECKPOINTS,
+  IDENTITY,
 ];
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -18,6 +18,7 @@ import type {
 } from "@nixwave/effects";
 import type { LogHeadPosition } from "../log/segment.ts";
 import type { Batch, StreamAdvanced } from "./change.ts";
+import type { IdentityRecords } from "./identity.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What the writer needs of a database: narrow, so that SQLite, PostgreSQL or memory can stand behind it. */
@@ -55,6 +56,7 @@ export interface Loaded {
   }[];
   readonly hosts: readonly LoadedHost[];
   readonly revoked: readonly HostName[];
+  readonly identity: IdentityRecords;
   readonly replayGates: readonly { readonly channel: Channel; readonly since: Instant }[];
 }
 

@@ -89,8 +89,8 @@ export async function readKeyFile(
   return signer.ok ? signer : err(`${path}: ${signer.error}`);
 }
 
-/** Mode and content of the same open file, so that none can be put between the look and the reading. */
-async function readPrivately(path: string): Promise<Result<string, string>> {
+/** A key file's text. Mode and content are those of the same open file, so that none can be put between the look and the reading. */
+export async function readPrivately(path: string): Promise<Result<string, string>> {
   try {
     const file = await open(path, "r");
     try {

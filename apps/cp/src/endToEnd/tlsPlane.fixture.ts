@@ -1,0 +1,208 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { Agent, request } from "node:https";
+import { join } from "node:path";
+import { type HostName, type Instant, instant } from "@nixwave/effects";
+import {
+  type Client,
+  channel,
+  client,
+  type EnrolmentAsk,
+  type EnrolmentKey,
+  type EnrolmentRequest,
+  enrolWithSshKey,
+  type FetchPort,
+  formatSshPublicKey,
+  hostName,
+  makeCertificateRequest,
+  publicHalf,
+  type RevokedHost,
+} from "@nixwave/protocol";
+import type { FleetFacts, FleetTrust } from "../fleetTrust.ts";
+import type { TlsConfig } from "../tlsConfig.ts";
+import { openPlane, type PlaneOptions, type TestPlane } from "./plane.fixture.ts";
+
+const STABLE = channel.parse("stable");
+/** OpenSSL reads the machine's clock and no other, so whole planes over TLS begin in this second. */
+export const REAL_NOW = instant(Math.floor(Date.now() / 1000) * 1000);
+export const NAME = "127.0.0.1";
+
+/** What the fleet's owners have signed, in a test's hands. */
+export class TestFleet implements FleetTrust {
+  readonly #calls = new Set<(facts: FleetFacts) => void>();
+  #facts: FleetFacts | null = { hosts: new Map(), enrolmentKeys: [], revocations: new Map() };
+
+  facts(): FleetFacts | null {
+    return this.#facts;
+  }
+
+  onChange(call: (facts: FleetFacts) => void): () => void {
+    this.#calls.add(call);
+    return () => this.#calls.delete(call);
+  }
+
+  sign(change: Partial<FleetFacts>): void {
+    const before = this.#facts ?? { hosts: new Map(), enrolmentKeys: [], revocations: new Map() };
+    const next = { ...before, ...change };
+    this.#facts = next;
+    for (const call of this.#calls) call(next);
+  }
+
+  /** Declares hosts by the public halves of their SSH host keys; null: it joins with a token. */
+  declare(hosts: Readonly<Record<string, KeyObject | null>>): void {
+    const declared = Object.entries(hosts).map(([name, key]) => {
+      const sshHostKey = key === null ? null : formatSshPublicKey(publicHalf(key));
+      return [hostName.parse(name), { channel: STABLE, sshHostKey }] as const;
+    });
+    this.sign({ hosts: new Map(declared) });
+  }
+
+  revoke(revoked: Readonly<Record<string, Instant | null>>): void {
+    const list = Object.entries(revoked).map(([name, before]): [HostName, RevokedHost] => [
+      hostName.parse(name),
+      { before, reason: "stolen" },
+    ]);
+    this.sign({ revocations: new Map(list) });
+  }
+
+  trustTokensOf(keys: readonly EnrolmentKey[]): void {
+    this.sign({ enrolmentKeys: keys });
+  }
+}
+
+/** A private key and the certificate that was issued for it, in PEM. */
+export interface Held {
+  readonly privateKey: KeyObject;
+  readonly certificate: string;
+}
+
+/** What a client of TLS 1.3 is told, over connections of its own. */
+export class Caller {
+  readonly agent: Agent;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly client: Client;
+
+  constructor(
+    url: string,
+    tls: { ca: string; held: Held | null; headers: Readonly<Record<string, string>> },
+  ) {
+    const { ca, held, headers } = tls;
+    this.#headers = headers;
+    const own =
+      held === null
+        ? {}
+        : {
+            cert: held.certificate,
+            key: held.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
+          };
+    this.agent = new Agent({ ca, ...own, keepAlive: true, minVersion: "TLSv1.3" });
+    this.client = client(url, this.#fetch, () => this.#headers);
+  }
+
+  readonly #fetch: FetchPort = ({ url, method, headers, body, signal }) =>
+    new Promise((resolve, reject) => {
+      const options = {
+        method,
+        headers,
+        agent: this.agent,
+        ...(signal === null ? {} : { signal }),
+      };
+      const sent = request(url, options, (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+        answer.on("error", reject);
+        answer.on("end", () => {
+          const given = Object.entries(answer.headers).map(([name, value]) => [
+            name,
+            String(value),
+          ]);
+          const all: Record<string, string> = Object.fromEntries(given);
+          resolve({ status: answer.statusCode ?? 0, headers: all, body: Buffer.concat(chunks) });
+        });
+      });
+      sent.on("error", reject);
+      sent.end(body ?? undefined);
+    });
+
+  close(): void {
+    this.agent.destroy();
+  }
+}
+
+export const newKey = (): KeyObject => generateKeyPairSync("ed25519").privateKey;
+
+export interface TlsPlane {
+  readonly test: TestPlane;
+  readonly fleet: TestFleet;
+  readonly ca: string;
+  /** With this certificate or none, and these headers beside. */
+  readonly as: (held: Held | null, headers?: Readonly<Record<string, string>>) => Caller;
+  readonly agent: (held: Held) => Caller;
+  /** A request for a new key, proven by an SSH host key. */
+  readonly ask: (host: string, sshKey: KeyObject, now?: Instant) => Promise<Asked>;
+  /** Declares the host with an SSH key of its own, and enrols it. */
+  readonly enrol: (host: string, sshKey?: KeyObject) => Promise<Held>;
+  readonly close: () => Promise<void>;
+}
+
+export interface Asked {
+  readonly request: EnrolmentRequest;
+  readonly privateKey: KeyObject;
+  readonly asked: EnrolmentAsk;
+}
+
+export const TLS: TlsConfig = {
+  name: NAME,
+  authority: { kind: "own" },
+  server: { kind: "own", names: [NAME, "localhost"] },
+  allowTokenAdmin: false,
+};
+
+/** What an enrolment states, for a new key. */
+export async function askFor(
+  name: string,
+  now: Instant,
+): Promise<{ asked: EnrolmentAsk; privateKey: KeyObject }> {
+  const host = hostName.parse(name);
+  const privateKey = newKey();
+  const csr = await makeCertificateRequest({ name: host, privateKey });
+  return { asked: { controlPlane: NAME, host, now, csr }, privateKey };
+}
+
+export async function openTlsPlane(options: PlaneOptions = {}): Promise<TlsPlane> {
+  const fleet = new TestFleet();
+  const test = await openPlane({ tls: TLS, fleetTrust: fleet, now: REAL_NOW, ...options });
+  const ca = readFileSync(join(test.folder.data, "tls", "ca.pem"), "utf8");
+  const callers: Caller[] = [];
+  const as: TlsPlane["as"] = (held, headers = {}) => {
+    const caller = new Caller(test.plane.url, { ca, held, headers });
+    callers.push(caller);
+    return caller;
+  };
+  const ask: TlsPlane["ask"] = async (name, sshKey, now = test.time.now) => {
+    const { asked, privateKey } = await askFor(name, now);
+    return { asked, privateKey, request: enrolWithSshKey(asked, sshKey) };
+  };
+  const enrol: TlsPlane["enrol"] = async (name, sshKey = newKey()) => {
+    const known = fleet.facts()?.hosts ?? new Map();
+    fleet.declare({ [name]: sshKey });
+    fleet.sign({ hosts: new Map([...known, ...(fleet.facts()?.hosts ?? [])]) });
+    const { request: body, privateKey } = await ask(name, sshKey);
+    const answer = await as(null).client.call("enroll", { body });
+    if (!answer.ok) throw new Error(answer.error.detail);
+    return { privateKey, certificate: answer.value.certificate };
+  };
+  return {
+    test,
+    fleet,
+    ca,
+    as,
+    agent: (held) => as(held, { "nixwave-journal": "0".repeat(32) }),
+    ask,
+    enrol,
+    close: async () => {
+      for (const caller of callers) caller.close();
+      await test.close();
+    },
+  };
+}

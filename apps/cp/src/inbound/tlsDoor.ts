@@ -1,0 +1,122 @@
+import type { Instant, Sha256 } from "@nixwave/effects";
+import {
+  checkOperatorToken,
+  formatInstant,
+  HEADER,
+  type Identified,
+  isRevoked,
+} from "@nixwave/protocol";
+import type { FastifyRequest } from "fastify";
+import type { FleetTrust } from "../fleetTrust.ts";
+import type { Clock } from "../ports.ts";
+import type { Operators } from "../store/operators.ts";
+import type { Connections } from "./connections.ts";
+import type { Door, Principal } from "./principal.ts";
+import { ProblemError } from "./problemError.ts";
+import { RateLimit } from "./rateLimit.ts";
+
+/** More than any agent needs, also while it fetches a repository's files anew. */
+const REQUESTS_OF_HOST = { perSec: 20, burst: 1000 } as const;
+
+export interface TlsDoorPorts {
+  readonly connections: Connections;
+  readonly fleetTrust: FleetTrust;
+  readonly clock: Clock;
+  readonly operators: Pick<Operators, "token" | "isCertificateRevoked">;
+  readonly tokenUsed: (hash: Sha256, now: Instant) => void;
+  readonly allowTokenAdmin: boolean;
+}
+
+const nobody = (sentence: string): ProblemError => ProblemError.of("unauthenticated", sentence);
+
+/** Over TLS: a certificate or a token says who calls, a header never does. */
+export function tlsDoor(ports: TlsDoorPorts): Door {
+  const limit = new RateLimit(REQUESTS_OF_HOST);
+  return {
+    refuse: refuseNames,
+    principal: (request) => principalOf(request, ports, limit),
+    agentHint:
+      "The connection has no client certificate: enrol this host, and connect with its certificate.",
+    operatorHint:
+      "Nobody is named: send a token as Authorization: Bearer, or connect with an operator's certificate.",
+  };
+}
+
+/** The headers that stand for names on the plain loopback: a client that sends them believes to be there. */
+function refuseNames({ headers }: FastifyRequest): void {
+  for (const header of [HEADER.host, HEADER.operator]) {
+    if (headers[header] === undefined) continue;
+    throw ProblemError.of(
+      "forbidden",
+      `The header ${header} is refused over TLS: a certificate or a token says who calls.`,
+    );
+  }
+}
+
+function principalOf(
+  request: FastifyRequest,
+  ports: TlsDoorPorts,
+  limit: RateLimit,
+): Principal | null {
+  const peer = ports.connections.peer(request.raw.socket);
+  const { authorization } = request.headers;
+  switch (peer.kind) {
+    case "known":
+      if (authorization === undefined) return certified(peer, ports, limit);
+      throw nobody("The request has both a client certificate and a token: send one of them.");
+    case "refused":
+      // Someone who comes with a token may have a certificate of another kind in his browser.
+      if (authorization !== undefined) return withToken(authorization, ports);
+      throw nobody(`${peer.refusal.code}: ${peer.refusal.sentence}`);
+    case "nobody":
+      return authorization === undefined ? null : withToken(authorization, ports);
+  }
+}
+
+/** TLS has looked at the certificate once; what may have changed since is asked with each request. */
+function certified(
+  { principal, certificate }: Identified,
+  ports: TlsDoorPorts,
+  limit: RateLimit,
+): Principal {
+  const now = ports.clock.now();
+  if (now > certificate.notAfter) {
+    throw nobody(
+      `expired: the certificate ended at ${formatInstant(certificate.notAfter)}: enrol again.`,
+    );
+  }
+  if (principal.kind === "operator") {
+    if (!ports.operators.isCertificateRevoked(certificate.serial))
+      return { ...principal, shortfall: null };
+    throw nobody(
+      `revoked: the certificate ${certificate.serial} of ${principal.name} was revoked.`,
+    );
+  }
+  const revocation = ports.fleetTrust.facts()?.revocations.get(principal.name) ?? null;
+  if (isRevoked(revocation, certificate)) {
+    throw nobody(`revoked: ${principal.name}'s certificate is revoked by fleet/revocations.json.`);
+  }
+  const waitSecs = limit.take(principal.name, 1, now);
+  if (waitSecs === 0) return principal;
+  throw ProblemError.of(
+    "too-many",
+    `${principal.name} makes more than ${REQUESTS_OF_HOST.perSec} requests a second: come again in ${waitSecs} s.`,
+    waitSecs,
+  );
+}
+
+const BEARER = /^Bearer ([^ ]{1,256})$/i;
+const TOKEN_ADMIN =
+  "Admins need an operator's certificate here: make one with nixwave-cp operator-certificate, or start the control plane with --allow-token-admin.";
+
+function withToken(authorization: string, ports: TlsDoorPorts): Principal {
+  const [, token = ""] = BEARER.exec(authorization) ?? [];
+  const now = ports.clock.now();
+  const checked = checkOperatorToken(token, ports.operators.token, now);
+  if (!checked.ok) throw nobody(`${checked.error.code}: ${checked.error.sentence}`);
+  const { hash, name, role } = checked.value;
+  ports.tokenUsed(hash, now);
+  return role === "admin" && !ports.allowTokenAdmin
+    ? { kind: "operator", name, role: "operator", shortfall: TOKEN_ADMIN }
+    : { kind: "operator", name, role, shortfall: null };
+}
