@@ -36,10 +36,10 @@ const inside = (...path: readonly string[]): string =>
   join("/proc", String(cp?.pid), "root", data(), ...path);
 
 /** Mounts, runs `prepare` and becomes the control plane, all in a mount namespace of its own. */
-function serve(prepare: string): void {
+function serve(prepare: string, mount = `mount -t tmpfs -o size=4m tmpfs ${data()}`): void {
   const listen = "--listen 127.0.0.1:0 --insecure-loopback";
   const script = `
-    mount -t tmpfs -o size=4m tmpfs ${data()}
+    ${mount}
     ${process.execPath} ${CP} init --data ${data()}
     ${prepare}
     exec ${process.execPath} ${CP} serve --data ${data()} --releases ${join(folder, "releases")} ${listen}`;
@@ -91,11 +91,17 @@ async function freezes(address: string): Promise<number> {
   return page.items.length;
 }
 
-const remountWritable = (): Promise<void> =>
+/** Runs in the namespace of the process that serves. */
+const nsenter = (...command: readonly string[]): Promise<void> =>
   new Promise((resolve, reject) => {
-    const args = ["-m", "-t", String(cp?.pid), "mount", "-o", "remount,rw", data()];
+    const args = ["-m", "-t", String(cp?.pid), ...command];
     execFile("nsenter", args, (cause) => (cause === null ? resolve() : reject(cause)));
   });
+
+const image = (): string => join(folder, "disk.ext4");
+const mountImage = (): string => `mount -o loop,errors=remount-ro ${image()} ${data()}`;
+
+const remountWritable = (): Promise<void> => nsenter("mount", "-o", "remount,rw", data());
 
 describe("a control plane that can't write", { timeout: 120_000 }, () => {
   test("a disk that fills up: 503, one line, nothing half done; room again: on it goes", async () => {
@@ -121,6 +127,38 @@ describe("a control plane that can't write", { timeout: 120_000 }, () => {
     expect(await freezes(address)).toBe(before + 1);
     await said(/cp\.db can be written again/);
     expect(await check()).toMatchObject({ code: 0 });
+  });
+
+  // What a kernel does to a disk that fails. A remount by hand is refused with EBUSY while the database is open, and tmpfs can't fail.
+  test("a disk that turns read-only while it serves: 503, one line, reads go on; what was acknowledged is there again", async () => {
+    serve("", `truncate -s 24m ${image()}; mke2fs -q -F -t ext4 ${image()}; ${mountImage()}`);
+    const address = await url();
+    expect((await freeze(address)).status).toBe(200);
+    await nsenter("mount", "-o", "remount,abort", data());
+    expect(() => writeFileSync(inside("ballast"), "x")).toThrow(/EROFS/);
+    const refused = await freeze(address);
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ code: "not-stored" });
+    expect((await freeze(address)).status).toBe(503);
+    expect(await freezes(address)).toBe(1);
+    expect(lines(/cp\.db can't be written/)).toBe(1);
+    expect((await fetch(`${address}/readyz`)).status).toBe(503);
+    cp?.signal("SIGKILL");
+    await cp?.ended;
+    const again = startCommand({
+      name: "check",
+      command: "unshare",
+      args: [
+        "-m",
+        "sh",
+        "-ec",
+        `${mountImage()}; ${process.execPath} ${CP} check --data ${data()}`,
+      ],
+      cwd: folder,
+      logFile: join(folder, "check.log"),
+    });
+    expect(await again.ended).toMatchObject({ code: 0 });
+    expect(readFileSync(join(folder, "check.log"), "utf8")).toMatch(/clean: [1-9]/);
   });
 
   test.each([

@@ -27,7 +27,7 @@ export interface FoldedLog {
 }
 
 /** The log can't be folded by this version; the message says what to do. */
-export class NothingToFold extends Error {
+class NothingToFold extends Error {
   override readonly name = "NothingToFold";
 }
 
