@@ -34,7 +34,8 @@ export async function retell(story: string, folder: string): Promise<string> {
   return said.join("\n").replaceAll(/ \([0-9a-f]{12}\)/g, "");
 }
 
-const linesOf = (text: string): string[] => (text === "" ? [] : text.trimEnd().split("\n"));
+/** Without empty ones: an empty line of a story is the teller's. */
+const linesOf = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 
 /** Words, and texts in double quotes. */
 const argvOf = (command: string): string[] =>

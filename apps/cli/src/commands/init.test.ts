@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { audit, fetchFromDirectory } from "@nixwave/protocol";
@@ -55,4 +55,43 @@ test("init keeps a fleet that is there, and makes no repository anew", async () 
   });
   expect(readFileSync(at("root.json"))).toEqual(root);
   expect((await runCli(["release"], { cwd: folder })).talk).toMatch(/^Released edge@/);
+});
+
+test("killed between any two of its files, init is run again and goes on with the same key", async () => {
+  expect((await runCli(["init"], { cwd: folder })).code).toBe(0);
+  const key = readFileSync(at("keys/ops-2.key"), "utf8");
+  // From the last file that it writes to the first: each state is one that a kill leaves.
+  const metadata = ["timestamp", "1.root", "1.snapshot", "1.targets", "1.stable"];
+  const lost = [
+    "nixwave.json",
+    "root.json",
+    ...metadata.map((name) => `releases/metadata/${name}.json`),
+  ];
+  for (const [count] of lost.entries()) {
+    for (const file of lost.slice(0, count + 1)) rmSync(at(file), { force: true });
+    const again = await runCli(["init"], { cwd: folder });
+    if (count < 2) {
+      expect(again).toMatchObject({
+        code: 1,
+        talk: expect.stringContaining("holds a repository already"),
+      });
+      continue;
+    }
+    expect(again.code, `${count}`).toBe(0);
+    expect(readFileSync(at("keys/ops-2.key"), "utf8")).toBe(key);
+    expect(await runCli(["verify", "--root", "root.json"], { cwd: folder })).toMatchObject({
+      code: 0,
+    });
+  }
+  expect(readdirSync(at("keys")).sort()).toEqual([".gitignore", "ops-2.key"]);
+});
+
+test("a root.json without its repository is not taken for the new one's", async () => {
+  writeFileSync(at("root.json"), "{}");
+  const ran = await runCli(["init"], { cwd: folder });
+  expect(ran).toMatchObject({
+    code: 1,
+    talk: expect.stringContaining("root.json is there without its repository"),
+  });
+  expect(readFileSync(at("root.json"), "utf8")).toBe("{}");
 });

@@ -6,6 +6,7 @@ import {
   generateKey,
   initRepository,
   nameOfKey,
+  type Passphrase,
   readKeyFile,
   type Signer,
   VALID_DAYS,
@@ -38,7 +39,7 @@ export async function init(desk: Desk, folder: string, typed: InitTyped): Promis
   const shown = (name: string) => join(folder, name);
   if (existsSync(at(`${DEFAULTS.repository}/metadata/timestamp.json`))) {
     throw new Refusal(
-      `${shown(DEFAULTS.repository)} holds a repository already, and was left as it is. Name another folder: nixwave init DIR`,
+      `${shown(DEFAULTS.repository)} holds a repository already, and was left as it is: what hosts get as root.json is its metadata/1.root.json. Name another folder: nixwave init DIR`,
     );
   }
   if (existsSync(at("root.json"))) {
@@ -77,15 +78,16 @@ async function ownSigners(
   const keyFile = `${KEYS}/${operatorOf(surroundings.env)}.key`;
   const shown = join(folder, keyFile);
   const path = resolve(surroundings.cwd, shown);
+  let passphrase: Passphrase = passphraseFrom(surroundings, typed.passphraseFile);
   if (!existsSync(path)) {
-    const passphrase = await newPassphrase(surroundings, typed);
+    passphrase = await newPassphrase(surroundings, typed);
     makeFolder(resolve(surroundings.cwd, folder, KEYS), join(folder, KEYS), 0o700);
     writeNew(resolve(surroundings.cwd, folder, KEYS, ".gitignore"), join(folder, KEYS), "*\n");
     const written = await writeKeyFile(path, generateKey(), passphrase);
     if (!written.ok) throw new Refusal(`${written.error}.`);
     made.push(shown);
   }
-  const signer = await readKeyFile(path, passphraseFrom(surroundings, typed.passphraseFile));
+  const signer = await readKeyFile(path, passphrase);
   if (!signer.ok) throw new Refusal(`${signer.error}.`);
   return { signers: [signer.value], keyFile };
 }
