@@ -22,10 +22,7 @@ export function statusScreen(style: Style, view: StatusView): readonly string[] 
   if (view.channels.length === 0) {
     return [
       "No channel was released yet.",
-      ...nextLine(style, view.next, [
-        "nixwave init",
-        "nixwave release --fleet fleet.yaml --to DIR",
-      ]),
+      ...nextLine(style, view.next, ["nixwave init", "nixwave release"]),
     ];
   }
   const rows = view.channels.map((channel) => row(style, channel, view));

@@ -149,7 +149,7 @@ it("cancel ends a rollout, says where to read who did it, and nothing but a succ
   const cancelled = sure(await ops.call("cancelRollout", call));
   expect(cancelled).toMatchObject({ state: "Failed", halted: { cause: "cancelled", host: null } });
   expect(cancelled.halted?.reason).toContain("nixwave events --rollout stable@");
-  expect(cancelled.next).toEqual(["nixwave release --fleet FILE --to DIR"]);
+  expect(cancelled.next).toEqual(["nixwave release"]);
   expect(await agent(canary).poll(0)).toBeNull();
   expect(await ops.call("clearRollout", call)).toMatchObject({
     ok: false,

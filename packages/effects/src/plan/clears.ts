@@ -24,6 +24,6 @@ export const CLEARS = {
   lift: (channel: Channel, closure: ClosureHash) =>
     `nixwave quarantine lift ${channel} ${closure} ${WHY}`,
   refresh: () => "nixwave refresh",
-  release: () => "nixwave release --fleet FILE --to DIR",
+  release: () => "nixwave release",
   resumeAfterRestore: () => `nixwave resume-after-restore ${WHY}`,
 } as const;
