@@ -4,6 +4,7 @@ import {
   type AgentPorts,
   type HttpAnswer,
   type HttpRequest,
+  hashedReleases,
   httpControlPlane,
   type Journal,
   JournalUnwritable,
@@ -109,6 +110,7 @@ export class SimHost {
     });
     const journal = this.#watched(this.disk.open(() => this.#newJournalId()));
     const ports = this.#ports(life);
+    const controlPlane = httpControlPlane("http://cp", host, ports.http);
     const agent = startAgent({
       host,
       channel,
@@ -120,7 +122,8 @@ export class SimHost {
       reach: [],
       journal,
       activation: this.machine.activationFor(() => life.dead),
-      controlPlane: httpControlPlane("http://cp", host, ports.http),
+      controlPlane,
+      releases: hashedReleases(journal, controlPlane),
       ports,
       redact: (text) => text,
       metrics: {

@@ -5,6 +5,7 @@ import { activationWorker } from "./activation/worker.ts";
 import type { ControlPlane, UnitLog } from "./controlPlane.ts";
 import { boot } from "./inbound/boot.ts";
 import { Heartbeats, type Leaving } from "./inbound/heartbeat.ts";
+import { MetadataWatch } from "./inbound/metadataWatch.ts";
 import { Poller } from "./inbound/poll.ts";
 import { Verifier } from "./inbound/verify.ts";
 import type { InputKind, Mailbox } from "./input.ts";
@@ -14,9 +15,10 @@ import { Queue } from "./mailbox.ts";
 import { Outage } from "./outage.ts";
 import { Drainer, isOutboxFull } from "./outbox.ts";
 import type { Performers } from "./perform/perform.ts";
-import type { Ports } from "./ports.ts";
+import type { Ports, Timer } from "./ports.ts";
 import { type ReachTarget, takeBaseline } from "./probes/baseline.ts";
 import { probeWorker } from "./probes/worker.ts";
+import type { HostReleases } from "./releases.ts";
 import { SteadyClock } from "./steadyClock.ts";
 
 export interface AgentParts {
@@ -33,6 +35,7 @@ export interface AgentParts {
   readonly journal: Journal;
   readonly activation: Activation;
   readonly controlPlane: ControlPlane;
+  readonly releases: HostReleases;
   readonly ports: Ports;
   readonly redact: (text: string) => string;
   readonly metrics: Performers["metrics"] & {
@@ -59,9 +62,8 @@ const LEAVING_WITHIN_MS = 3000;
 export function startAgent(parts: AgentParts): Agent {
   const { journal, ports, logs, activation } = parts;
   const { timer, random, crash } = ports;
-  // No signed timestamps exist yet to hold the wall clock against.
-  const { steadyNow: journalNow } = journal.facts();
-  const clock = new SteadyClock(ports.clock, { journalNow, newestMetadataAt: null });
+  const { steadyNow: journalNow, metadataSignedAt: newestMetadataAt } = journal.facts();
+  const clock = new SteadyClock(ports.clock, { journalNow, newestMetadataAt });
   const outage = outageOf(logs);
   const queue: Queue = new Queue({
     timer,
@@ -71,7 +73,11 @@ export function startAgent(parts: AgentParts): Agent {
   });
   const mailbox: Mailbox = queue;
   const workers = workersOf(parts, mailbox);
-  const { verifier, poller, heartbeats, drainer } = sourcesOf(parts, { mailbox, clock, outage });
+  const { verifier, poller, heartbeats, drainer, watch } = sourcesOf(parts, {
+    mailbox,
+    clock,
+    outage,
+  });
   const asked: Performers["asked"] = {
     verify: ({ offer, leaseUntil }) => verifier.verify(offer, leaseUntil),
     pinKnownGood: ({ closure }) => pin(parts, closure),
@@ -100,7 +106,7 @@ export function startAgent(parts: AgentParts): Agent {
     const onTrouble = troubleOf(logs);
     await boot({ journal, activation, mailbox, timer, random, onTrouble }, closing.signal);
     if (closing.signal.aborted) return;
-    await Promise.all([poller.run(), drainer.run(), heartbeats.run()]);
+    await Promise.all([poller.run(), drainer.run(), heartbeats.run(), watch.run()]);
   };
   const running = run();
   return {
@@ -108,16 +114,26 @@ export function startAgent(parts: AgentParts): Agent {
     clock,
     outage,
     stop: async (leaving) => {
-      if (leaving !== null)
-        await heartbeats.sayLeaving(leaving, AbortSignal.timeout(LEAVING_WITHIN_MS));
+      if (leaving !== null) await sayLeaving(heartbeats, leaving, timer);
       closing.abort();
-      for (const source of [poller, drainer, heartbeats]) source.close();
+      for (const source of [poller, drainer, heartbeats, watch]) source.close();
       loop.stop();
       queue.close();
       await Promise.all([verifier.close(), workers.activation.close(), workers.probes.close()]);
       await running;
     },
   };
+}
+
+/** By the agent's own timer: the simulator's machines go down in its time and not in the test's. */
+async function sayLeaving(heartbeats: Heartbeats, leaving: Leaving, timer: Timer): Promise<void> {
+  const late = new AbortController();
+  const cancel = timer.after(LEAVING_WITHIN_MS, () => late.abort());
+  try {
+    await heartbeats.sayLeaving(leaving, late.signal);
+  } finally {
+    cancel();
+  }
 }
 
 const troubleOf = (logs: AgentParts["logs"]) => (message: string, cause: unknown) =>
@@ -132,7 +148,11 @@ function sourcesOf(
   const now = () => clock.now();
   const onTrouble = troubleOf(parts.logs);
   const all = { journal, controlPlane, mailbox, timer, random, now, onTrouble };
-  const verifier = new Verifier({ ...all, host: parts.host, activation });
+  const { host, releases } = parts;
+  const trusting = { ...all, releases, clock, trustNow: () => clock.latest() };
+  const watch = new MetadataWatch(trusting);
+  const onMetadata = () => watch.note();
+  const verifier = new Verifier({ ...trusting, host, activation, onMetadata });
   const heartbeats = new Heartbeats({
     ...all,
     activation,
@@ -145,7 +165,7 @@ function sourcesOf(
   const askHeartbeat = () => heartbeats.ask();
   const poller = new Poller({ ...all, verifier, waitSecs: parts.pollWaitSecs, askHeartbeat });
   const drainer = new Drainer({ ...all, crash, outage, askHeartbeat });
-  return { verifier, poller, heartbeats, drainer };
+  return { verifier, poller, heartbeats, drainer, watch };
 }
 
 function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activation" | "probes"> {

@@ -84,6 +84,8 @@ const configSchema = z
       .refine(isControlPlaneName, { error: "expected a name such as cp.example.org" })
       .optional(),
     enrolment: enrolment.optional(),
+    /** The root.json that came with the host: what it verifies releases from. */
+    root: absolutePath.optional(),
     stateDir: absolutePath,
     activation: activationSchema,
     /** Beside the control plane and the caches, whom a host that is not cut off can reach, such as a gateway. */

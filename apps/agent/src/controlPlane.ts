@@ -44,6 +44,12 @@ export interface ControlPlane {
     signal: AbortSignal,
   ): Promise<Call<HeartbeatAnswer>>;
   postLog(journalId: JournalId, log: UnitLog, signal: AbortSignal): Promise<Call<null>>;
+  /** A file of the signed repository by its path inside it, such as `metadata/timestamp.json`; null where there is none. */
+  repositoryFile(
+    journalId: JournalId,
+    path: string,
+    options: { readonly bytesMax: number; readonly signal: AbortSignal },
+  ): Promise<FileCall>;
   /** A file of a release by its path inside the repository, byte for byte; null where there is none. */
   releaseFile(
     journalId: JournalId,
@@ -51,6 +57,11 @@ export interface ControlPlane {
     signal: AbortSignal,
   ): Promise<Call<Uint8Array | null>>;
 }
+
+/** A file that is longer than any such file may be is no answer, and no fault of the network either. */
+export type FileCall =
+  | Call<Uint8Array | null>
+  | { readonly kind: "too-long"; readonly bytesMax: number };
 
 /** What a refused journal means is the same whichever route says it. */
 export function refusedJournal(call: Call<unknown>): "old-journal" | "set-back" | null {

@@ -7,6 +7,7 @@ export {
   CRASH_POINTS as AGENT_CRASH_POINTS,
   type CrashPoint as AgentCrashPoint,
 } from "./crashPoint.ts";
+export { hashedReleases } from "./inbound/hashedReleases.ts";
 export { httpControlPlane } from "./inbound/httpControlPlane.ts";
 export { Journal } from "./journal/journal.ts";
 export { JournalUnwritable } from "./journal/openFile.ts";

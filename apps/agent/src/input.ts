@@ -26,6 +26,7 @@ import type {
   Verified,
 } from "@nixwave/protocol";
 import type { Found } from "./probes/baseline.ts";
+import type { ReleaseRefusal } from "./releases.ts";
 
 /**
  * What puts the loop to work: facts that inbound/ and the workers found, past tense, plain data, without a time of their
@@ -53,7 +54,9 @@ export type HostInput =
       readonly pinned: ClosureHash | null;
     }
   /** `nextDueAt` has passed, or an observation is to be asked again. */
-  | { readonly kind: "TimerFired" };
+  | { readonly kind: "TimerFired" }
+  /** The newest metadata of the repository were verified: the wall clock is measured by when they were signed. */
+  | { readonly kind: "MetadataVerified"; readonly signedAt: Instant };
 
 export type DispatchInput =
   | {
@@ -79,8 +82,7 @@ export type DispatchInput =
       readonly kind: "ReleaseRefused";
       readonly offer: DispatchOffer;
       readonly leaseUntil: Instant;
-      readonly reason: string;
-      readonly retryable: boolean;
+      readonly refusal: ReleaseRefusal;
     };
 
 export type WorkerInput =

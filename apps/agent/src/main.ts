@@ -6,6 +6,7 @@ import { type ConsoleRequest, parseDurationSecs } from "./console/request.ts";
 import { showJournal } from "./console/show.ts";
 import { checkIdentityFiles } from "./identity/check.ts";
 import { consolePath } from "./inbound/console.ts";
+import { readRoot } from "./inbound/root.ts";
 import { callConsole } from "./perform/consoleCall.ts";
 import { enrolAlone } from "./perform/enrolAlone.ts";
 import { systemDisk } from "./perform/systemPorts.ts";
@@ -74,7 +75,11 @@ configured("run", "runs the agent")
 configured("check-config", "says whether the configuration can be used").action(({ config }) => {
   const read = configOf(config);
   const { host, channel, controlPlane } = read;
-  const wrong = checkIdentityFiles(read, systemDisk);
+  const root = read.root === undefined ? null : readRoot(read.root, systemDisk);
+  const wrong = [
+    ...checkIdentityFiles(read, systemDisk),
+    ...(root?.ok === false ? [root.error] : []),
+  ];
   if (wrong.length > 0) throw new Refused(`${config}: ${wrong.join(" ")}`);
   process.stdout.write(`${config}: ${host} follows ${channel} and asks ${controlPlane}.\n`);
 });

@@ -72,8 +72,13 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
+/** The answer was longer than it was allowed to be, and was cut off. */
+export class AnswerTooLong extends Error {
+  override readonly name = "AnswerTooLong";
+}
+
 export interface Http {
-  /** Rejects where no answer came: refused, timed out, cut off, aborted. Any status is an answer. */
+  /** Rejects where no answer came: refused, timed out, cut off (AnswerTooLong), aborted. Any status is an answer. */
   request(request: HttpRequest): Promise<HttpAnswer>;
 }
 

@@ -3,9 +3,14 @@ import { type Agent, startAgent } from "./agent.ts";
 import { type Config, reachTargets, redactor } from "./config.ts";
 import { connect } from "./connect.ts";
 import { statusOf } from "./console/status.ts";
+import { shownTrust } from "./console/trust.ts";
+import type { ControlPlane } from "./controlPlane.ts";
 import type { IdentityKeeper } from "./identity/keeper.ts";
 import { consolePath, serveConsole } from "./inbound/console.ts";
+import { hashedReleases } from "./inbound/hashedReleases.ts";
 import type { Leaving } from "./inbound/heartbeat.ts";
+import { readRoot } from "./inbound/root.ts";
+import { SignedReleases } from "./inbound/signedReleases.ts";
 import { Journal } from "./journal/journal.ts";
 import { Outage } from "./outage.ts";
 import { newJournalId } from "./outbox.ts";
@@ -22,6 +27,7 @@ import {
   systemTimer,
 } from "./perform/systemPorts.ts";
 import { type Ports, pause } from "./ports.ts";
+import type { HostReleases } from "./releases.ts";
 
 interface RunOptions {
   readonly config: Config;
@@ -44,16 +50,7 @@ const OPEN_AGAIN_MS = 5000;
 export async function runAgent(options: RunOptions): Promise<void> {
   const { config, agentVersion, env, stopping } = options;
   const logs = jsonLogs(() => systemClock.wallMs());
-  const ports: Ports = {
-    clock: systemClock,
-    timer: systemTimer,
-    random: systemRandom,
-    // Probes get connections of their own: a slow one must not hold up a heartbeat.
-    http: systemHttp(),
-    process: systemProcess,
-    disk: systemDisk,
-    crash: systemCrash(env["NIXWAVE_CRASH_AT"]),
-  };
+  const ports = systemPorts(env["NIXWAVE_CRASH_AT"]);
   const journal = await openJournal(options, logs);
   if (journal === null) return;
   logs.write({
@@ -69,6 +66,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   });
   const journalId = () => journal.facts().journalId;
   const { controlPlane, identity, ...connected } = connect({ config, ports, journalId, logs });
+  const releases = releasesOf(config, journal, controlPlane);
   const metrics = new Metrics(() => {
     const { rows, bytes } = journal.outbox.size();
     return {
@@ -86,6 +84,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
     journal,
     activation: chooseActivation(config.activation, ports, env),
     controlPlane,
+    releases,
     ports,
     redact: redactor(config.redact),
     metrics,
@@ -95,7 +94,7 @@ export async function runAgent(options: RunOptions): Promise<void> {
   let server: Closable | null = null;
   const unpublish = publishMetrics(metrics, config.metrics, ports, logs);
   try {
-    server = await openConsole(agent, journal, identity, options, logs);
+    server = await openConsole({ agent, journal, identity, releases }, options, logs);
     // Only one agent of a state directory asks for certificates.
     identity?.run().catch(broken.reject);
     const unnotify = notifySystemd(env, ports);
@@ -109,6 +108,27 @@ export async function runAgent(options: RunOptions): Promise<void> {
     journal.close();
     await connected.close();
   }
+}
+
+const systemPorts = (crashAt: string | undefined): Ports => ({
+  clock: systemClock,
+  timer: systemTimer,
+  random: systemRandom,
+  // Probes get connections of their own: a slow one must not hold up a heartbeat.
+  http: systemHttp(),
+  process: systemProcess,
+  disk: systemDisk,
+  crash: systemCrash(crashAt),
+});
+
+/** Without a root nothing is signed, which the loopback alone allows. */
+function releasesOf(config: Config, journal: Journal, controlPlane: ControlPlane): HostReleases {
+  const { root: path, stateDir, channel } = config;
+  if (path === undefined) return hashedReleases(journal, controlPlane);
+  const root = readRoot(path, systemDisk);
+  if (!root.ok) throw new Error(root.error);
+  const parts = { stateDir, channel, journal, controlPlane, disk: systemDisk };
+  return new SignedReleases({ ...parts, root: root.value });
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -151,10 +171,15 @@ async function openJournal(
   return null;
 }
 
+interface Shown {
+  readonly agent: Agent;
+  readonly journal: Journal;
+  readonly identity: IdentityKeeper | null;
+  readonly releases: HostReleases;
+}
+
 async function openConsole(
-  agent: Agent,
-  journal: Journal,
-  identity: IdentityKeeper | null,
+  { agent, journal, identity, releases }: Shown,
   { config, agentVersion }: RunOptions,
   logs: Logs,
 ): Promise<Closable | null> {
@@ -163,7 +188,8 @@ async function openConsole(
     const now = agent.clock.now();
     const trouble = agent.outage.reason;
     const known = identity?.shown() ?? null;
-    return statusOf(journal, { host, channel, agentVersion, now, trouble, identity: known });
+    const about = { host, channel, agentVersion, now, trouble, identity: known };
+    return statusOf(journal, { ...about, trust: shownTrust(releases, now) });
   };
   try {
     return await serveConsole(consolePath(stateDir), {

@@ -17,7 +17,7 @@ export interface SteadyStart {
  */
 export class SteadyClock {
   readonly #clock: Clock;
-  readonly #newestMetadataAt: Instant | null;
+  #newestMetadataAt: Instant | null;
   #base: Instant;
   #monotonicBase: number;
 
@@ -36,6 +36,19 @@ export class SteadyClock {
   now(): Instant {
     const passedMs = Math.floor(this.#clock.monotonicMs() - this.#monotonicBase);
     return instant(this.#base + Math.max(0, passedMs));
+  }
+
+  /**
+   * What expiry is measured by: the larger of this `now` and the wall clock, whatever that says. A wrong one makes metadata expire
+   * too early, which starts nothing; none makes them valid again.
+   */
+  latest(): Instant {
+    return later(this.now(), instant(Math.max(0, Math.floor(this.#clock.wallMs()))));
+  }
+
+  /** Newer metadata were verified: a wall clock that was ignored may be right after all. */
+  verified(signedAt: Instant): void {
+    this.#newestMetadataAt = later(signedAt, this.#newestMetadataAt ?? signedAt);
   }
 
   /** Only while nothing is in flight. */

@@ -77,6 +77,7 @@ const cases: [name: string, view: unknown, code: number][] = [
     heldBy({
       gate: "refused",
       attempt: 1,
+      code: null,
       reason: "x",
       retryable: false,
       count: 1,

@@ -55,11 +55,41 @@ export interface DispatchAck {
   readonly ackedAt: Instant;
 }
 
+/**
+ * Why an agent refuses a dispatch, for machines. Up to `wrong-channel` it is an attack, or a fault that looks the same; then what
+ * a release may be otherwise, and last what only a dispatch can be: of no signed release, or saying other than its release.
+ */
+export const REJECT_CODES = [
+  "rollback",
+  "freeze-expired",
+  "mix-and-match",
+  "threshold-not-met",
+  "wrong-length-or-hash",
+  "endless-data",
+  "unknown-role",
+  "wrong-channel",
+  "missing",
+  "unreadable",
+  "unreachable",
+  "malformed",
+  "unknown-critical",
+  "inconsistent",
+  "not-listed",
+  "no-root",
+  "future-dated",
+  "unsigned",
+  "not-as-signed",
+  "held",
+] as const;
+export type RejectCode = (typeof REJECT_CODES)[number];
+
 export interface DispatchReject {
   readonly kind: "DispatchReject";
   readonly attempt: Attempt;
   readonly dispatchedAt: Instant;
   readonly soakDueAt: Instant;
+  /** Null from an agent that does not say it yet. */
+  readonly code: RejectCode | null;
   readonly reason: string;
   readonly retryable: boolean;
   readonly rejectedAt: Instant;

@@ -1,4 +1,9 @@
-import type { EventKind, OutboundAgentEvent, ProbeMode } from "@nixwave/effects";
+import {
+  type EventKind,
+  type OutboundAgentEvent,
+  type ProbeMode,
+  REJECT_CODES,
+} from "@nixwave/effects";
 import { z } from "zod";
 import {
   attempt,
@@ -67,6 +72,8 @@ export const declaredProbes = z.array(declaredProbe).max(PROBES_MAX).readonly();
 
 const previous = z.object({ rolloutId: rolloutIdText, journalId, lastSeq }).readonly();
 
+export const rejectCode = z.enum(REJECT_CODES);
+
 /** One schema per kind of event; `event.test.ts` proves that they are exactly the types of packages/effects. */
 export const EVENT_SCHEMAS = {
   DispatchAck: z
@@ -87,6 +94,7 @@ export const EVENT_SCHEMAS = {
       attempt,
       dispatchedAt: instantText,
       soakDueAt: instantText,
+      code: rejectCode.nullable().default(null),
       reason,
       retryable: z.boolean(),
       rejectedAt: instantText,

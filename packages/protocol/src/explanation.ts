@@ -1,5 +1,6 @@
 import type { GateName, Waiting } from "@nixwave/effects";
 import { z } from "zod";
+import { rejectCode } from "./event.ts";
 import { attempt, channel, closureHash, count, hostName, rolloutIdText } from "./ids.ts";
 import { shownHostRollout } from "./record.ts";
 import { haltCause, pauseSchema, shownDispatch, shownFreeze } from "./rollout.ts";
@@ -38,6 +39,7 @@ export const BLOCK_SCHEMAS = {
     .object({
       gate: z.literal("refused"),
       attempt,
+      code: rejectCode.nullable().default(null),
       reason,
       retryable: z.boolean(),
       count,

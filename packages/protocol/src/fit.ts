@@ -30,8 +30,9 @@ export function fitEvent(event: OutboundAgentEvent): OutboundAgentEvent {
       return { ...event, stderrTail: fitTail(event.stderrTail) };
     case "ProbeResult":
       return fitProbeResult(event);
-    case "DispatchAck":
     case "DispatchReject":
+      return { ...event, reason: head(event.reason, FAILURE_REASON_LENGTH_MAX) };
+    case "DispatchAck":
     case "ActivationStarted":
     case "ActivationCompleted":
     case "ActivationDeferred":

@@ -84,7 +84,9 @@ export {
   type Expiry,
   expiredProblem,
   isAttack,
+  TrustFailure,
   type TrustProblem,
+  trustProblem,
 } from "./trust/attack.ts";
 export * from "./trust/audit.ts";
 export { type TrustClient, type TrustOptions, trustClient } from "./trust/client.ts";
@@ -109,7 +111,13 @@ export {
   writeKeyFile,
 } from "./trust/keyFile.ts";
 export { type FleetFile, fleetTarget } from "./trust/layout.ts";
-export type { Metadata, RoleKeys, Root as TrustRoot, Targets } from "./trust/metadata.ts";
+export {
+  decodeMetadata,
+  type Metadata,
+  type RoleKeys,
+  type Root as TrustRoot,
+  type Targets,
+} from "./trust/metadata.ts";
 export { mirror } from "./trust/mirror.ts";
 export {
   keyIdOf,

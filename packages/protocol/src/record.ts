@@ -1,6 +1,13 @@
 import type { Instant, Soaking } from "@nixwave/effects";
 import { z } from "zod";
-import { declaredProbes, onHealthFailure, probeMode, probeStatus, subResults } from "./event.ts";
+import {
+  declaredProbes,
+  onHealthFailure,
+  probeMode,
+  probeStatus,
+  rejectCode,
+  subResults,
+} from "./event.ts";
 import {
   attempt,
   bootId,
@@ -56,7 +63,14 @@ export function hostRolloutSchema<W extends string | number>(at: z.ZodType<Insta
     journalId,
     lastSeq,
     lastReject: z
-      .object({ attempt, reason: z.string(), retryable: z.boolean(), rejectedAt: at, count })
+      .object({
+        attempt,
+        code: rejectCode.nullable().default(null),
+        reason: z.string(),
+        retryable: z.boolean(),
+        rejectedAt: at,
+        count,
+      })
       .readonly()
       .nullable(),
     supersededBy: rolloutIdText.nullable(),

@@ -45,6 +45,7 @@ const EVENTS: { readonly [K in EventKind]: MakeEvent<K> } = {
   DispatchReject: (options, world) => ({
     kind: "DispatchReject",
     ...answerTo(options, world),
+    code: null,
     reason: options.get("reason") ?? "held",
     retryable: options.get("retryable") !== "no",
     rejectedAt: world.now,

@@ -139,6 +139,7 @@ const situationOf = (record: HostRollout | null, now: Instant): Situation => ({
     knownGood: [],
     baseline: null,
     hold: null,
+    metadataSignedAt: null,
     logHead: null,
     booted: true,
   },

@@ -17,6 +17,7 @@ const says = (world: World): string => {
     now,
     trouble: null,
     identity: null,
+    trust: null,
   };
   const status = statusOf(world.journal, of);
   // What goes out as JSON has no instant but in RFC 3339.

@@ -4,6 +4,7 @@ import {
   type HostName,
   type HostRollout,
   type Instant,
+  type RejectCode,
   type RolloutId,
   secsBetween,
 } from "@nixwave/effects";
@@ -12,6 +13,7 @@ import { z } from "zod";
 import type { IdentityShown } from "../identity/shown.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { OutboxCounts, RefusedLine } from "../journal/outboxTable.ts";
+import { type TrustShown, trustRows } from "./trust.ts";
 
 /** What `nixwave-agent status --json` prints: one documented object. Instants are RFC 3339. */
 export interface Status {
@@ -35,6 +37,15 @@ export interface Status {
   readonly trouble: string | null;
   /** The certificate that this host is known by; null without TLS. */
   readonly identity: IdentityShown | null;
+  /** Null where no root is configured: releases are then known by their hashes alone. */
+  readonly trust: TrustShown | null;
+  /** The last dispatch that was refused, of the newest record that was; null: none is known. */
+  readonly lastRefusal: {
+    readonly rolloutId: RolloutId;
+    readonly code: RejectCode | null;
+    readonly reason: string;
+    readonly at: string;
+  } | null;
 }
 
 export interface StatusOf {
@@ -44,6 +55,7 @@ export interface StatusOf {
   readonly now: Instant;
   readonly trouble: string | null;
   readonly identity: IdentityShown | null;
+  readonly trust: TrustShown | null;
 }
 
 export function statusOf(journal: Journal, of: StatusOf): Status {
@@ -63,7 +75,21 @@ export function statusOf(journal: Journal, of: StatusOf): Status {
     refusedEvents: journal.outbox.refused(),
     newestRelease: facts.newestCreatedAt === null ? null : formatInstant(facts.newestCreatedAt),
     opaqueRecords: journal.all().filter((record) => record.kind === "opaque").length,
+    lastRefusal: lastRefusalOf(journal),
   };
+}
+
+/** A refusal that was followed by an acknowledgement is over, and no longer in its record. */
+function lastRefusalOf(journal: Journal): Status["lastRefusal"] {
+  const refusals = journal.all().flatMap((record) => {
+    if (record.kind === "opaque" || record.lastReject === null) return [];
+    const { rolloutId, lastReject } = record;
+    return [{ rolloutId, lastReject }];
+  });
+  const last = refusals.toSorted((a, b) => b.lastReject.rejectedAt - a.lastReject.rejectedAt)[0];
+  if (last === undefined) return null;
+  const { code, reason, rejectedAt } = last.lastReject;
+  return { rolloutId: last.rolloutId, code, reason, at: formatInstant(rejectedAt) };
 }
 
 function newestOf(journal: Journal): HostRollout | null {
@@ -115,12 +141,16 @@ function failedText(record: HostRollout & { readonly kind: "Failed" }, ago: stri
   return `Failed ${ago} ago (${record.cause}${probes}); ${rollback}`;
 }
 
+const refusalText = ({ rolloutId, code, reason, at }: NonNullable<Status["lastRefusal"]>) =>
+  `${rolloutId} at ${at}${code === null ? "" : ` (${code})`}: ${reason}`;
+
 export function renderStatus(status: Status): string {
   const { outbox, hold } = status;
   const rows: readonly (readonly [string, string])[] = [
     ["host", `${status.host}, channel ${status.channel}`],
     ["rollout", status.says],
     ...(status.identity === null ? [] : [["identity", status.identity.says] as const]),
+    ...(status.trust === null ? [] : trustRows(status.trust)),
     ["known good", status.knownGood ?? "none yet"],
     ["held", hold === null ? "no" : `until ${hold.until}: ${hold.reason}`],
     ["outbox", `${outbox.unacknowledged} to send, ${outbox.rows} kept, ${outbox.refused} refused`],
@@ -130,6 +160,9 @@ export function renderStatus(status: Status): string {
         ({ rolloutId, seq, kind, code }) =>
           ["refused", `${rolloutId} ${seq} ${kind}: ${code}`] as const,
       ),
+    ...(status.lastRefusal === null
+      ? []
+      : [["rejected", refusalText(status.lastRefusal)] as const]),
     ...(status.opaqueRecords === 0
       ? []
       : [["left alone", `${status.opaqueRecords} records of a newer version`] as const]),

@@ -7,6 +7,7 @@ import {
   heartbeatAnswered,
   holdSet,
   journalRefused,
+  metadataVerified,
   outboxAcked,
   rollbackAsked,
   timerFired,
@@ -25,6 +26,7 @@ import {
 const DECISIONS: Handlers<Input, Situation, Decision> = {
   Booted: booted,
   TimerFired: timerFired,
+  MetadataVerified: metadataVerified,
   DispatchReceived: dispatchReceived,
   ReleaseVerified: releaseVerified,
   ReleaseRefused: releaseRefused,

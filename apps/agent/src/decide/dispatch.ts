@@ -9,6 +9,7 @@ import {
 import { type DispatchOffer, formatInstant, type HostRelease } from "@nixwave/protocol";
 import type { DispatchInput } from "../input.ts";
 import type { Change } from "../journal/change.ts";
+import { mayPass, type ReleaseRefusal } from "../releases.ts";
 import { type Decision, decided, ignored, log, only, type Situation, step } from "./decision.ts";
 
 type Received = Extract<DispatchInput, { kind: "DispatchReceived" }>;
@@ -28,19 +29,19 @@ export function dispatchReceived(input: Received, at: Situation): Decision {
   if (at.now > leaseUntil) return dropped(offer, at, "its lease is over");
   if (offer.channel !== at.channel)
     return rejected(offer, at, {
+      code: "wrong-channel",
       reason: `dispatch.channel is "${offer.channel}", and this host follows "${at.channel}" by its own configuration`,
-      retryable: false,
     });
   const held = holdReason(at);
-  if (held !== null) return rejected(offer, at, { reason: held, retryable: true });
+  if (held !== null) return rejected(offer, at, { code: "held", reason: held });
   return ignored(at.record, "to be verified", { asks: [{ kind: "Verify", offer, leaseUntil }] });
 }
 
 export function releaseRefused(input: Refused, at: Situation): Decision {
-  const { offer, leaseUntil, reason, retryable } = input;
+  const { offer, leaseUntil, refusal } = input;
   const stop = lateReason(offer, leaseUntil, at);
   if (stop !== null) return dropped(offer, at, stop);
-  return rejected(offer, at, { reason, retryable });
+  return rejected(offer, at, refusal);
 }
 
 /** The release is genuine. What it says decides, and nothing of the dispatch but which attempt it is (I1). */
@@ -50,9 +51,9 @@ export function releaseVerified(input: VerifiedInput, at: Situation): Decision {
   const stop = lateReason(offer, leaseUntil, at) ?? busyReason(input.busy, at);
   if (stop !== null) return dropped(offer, at, stop);
   const held = holdReason(at);
-  if (held !== null) return rejected(offer, at, { reason: held, retryable: true });
+  if (held !== null) return rejected(offer, at, { code: "held", reason: held });
   const wrong = mismatch(offer, release, at);
-  if (wrong !== null) return rejected(offer, at, { reason: wrong, retryable: false });
+  if (wrong !== null) return rejected(offer, at, { code: "not-as-signed", reason: wrong });
   const { newestCreatedAt } = at.facts;
   if (newestCreatedAt !== null && release.createdAt < newestCreatedAt)
     return dropped(
@@ -179,23 +180,22 @@ function open(offer: DispatchOffer, at: Situation): HostRollout {
   });
 }
 
-function rejected(
-  offer: DispatchOffer,
-  at: Situation,
-  why: { readonly reason: string; readonly retryable: boolean },
-): Decision {
+function rejected(offer: DispatchOffer, at: Situation, { code, reason }: ReleaseRefusal): Decision {
   const { attempt, dispatchedAt, soakDueAt } = offer;
   const event: DispatchReject = {
     kind: "DispatchReject",
     attempt,
     dispatchedAt,
     soakDueAt,
-    ...why,
+    code,
+    reason,
+    retryable: mayPass(code),
     rejectedAt: at.now,
   };
   const line = log("warn", "dispatch rejected", [
     ["rollout", offer.rolloutId],
-    ["reason", why.reason],
+    ["code", code],
+    ["reason", reason],
   ]);
   const made = step(at.record ?? open(offer, at), event, at.now);
   return decided([only(at.record, line), made]);

@@ -43,6 +43,14 @@ export function timerFired(_input: Of<"TimerFired">, at: Situation): Decision {
   }
 }
 
+/** Kept, so that a start without the network knows it too. Metadata that are signed anew are never older. */
+export function metadataVerified({ signedAt }: Of<"MetadataVerified">, at: Situation): Decision {
+  const { metadataSignedAt } = at.facts;
+  if (metadataSignedAt !== null && signedAt <= metadataSignedAt)
+    return ignored(at.current, "nothing newer was signed");
+  return decided([], { changes: [{ kind: "MetadataSeen", signedAt }] });
+}
+
 /** An answer that outlived its journal says nothing about the lines of the next one, which have the same numbers. */
 export function outboxAcked(input: Of<"OutboxAcked">, at: Situation): Decision {
   if (input.journalId !== at.facts.journalId)

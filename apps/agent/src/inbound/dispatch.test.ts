@@ -83,7 +83,8 @@ describe("dispatches", () => {
     await on.world.passUntil(() => on.story(release).length > 0, 300);
     expect(on.world.cp.log[0]?.line.event).toMatchObject({
       kind: "DispatchReject",
-      retryable: false,
+      code: "wrong-length-or-hash",
+      retryable: true,
     });
     expect(on.world.record(release)?.lastReject?.reason).toContain(head);
     // Terms are the one thing that an agent does not know of a Pending record, until it has verified the release.

@@ -1,11 +1,19 @@
-import { type err, type HostName, type JournalId, ok, parseChannel } from "@nixwave/effects";
+import {
+  type err,
+  type HostName,
+  type JournalId,
+  ok,
+  parseChannel,
+  type Result,
+} from "@nixwave/effects";
 import { type Client, client, HEADER, type Problem, type Unreachable } from "@nixwave/protocol";
 import type { Call, ControlPlane } from "../controlPlane.ts";
-import type { Http } from "../ports.ts";
+import { AnswerTooLong, type Http } from "../ports.ts";
 
 /** Beyond what the answer itself may take. */
 const ANSWER_WITHIN_MS = 30_000;
 const ANSWER_BYTES_MAX = 1024 * 1024;
+const PROBLEM_BYTES_MAX = 8 * 1024;
 /** No part of a release is larger (packages/protocol). */
 const RELEASE_FILE_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -43,6 +51,18 @@ export function httpControlPlane(base: string, host: HostName | null, http: Http
       const query = { rolloutId, attempt, purpose };
       return callOf(await clientFor(journalId, USUAL).call("postLogs", { query, body, signal }));
     },
+    repositoryFile: async (journalId, path, { bytesMax, signal }) => {
+      // A refusal in words must fit too, however short the file is.
+      const answerBytesMax = Math.max(bytesMax, PROBLEM_BYTES_MAX);
+      const { call } = clientFor(journalId, { ...USUAL, answerBytesMax });
+      const answer = await askForFile(call, path, signal);
+      if (answer.ok) return { kind: "answered", value: answer.value };
+      const { error } = answer;
+      if (error.code === "not-found") return { kind: "answered", value: null };
+      if (error.code === "unreachable" && error.cause instanceof AnswerTooLong)
+        return { kind: "too-long", bytesMax: answerBytesMax };
+      return callOf(answer);
+    },
     releaseFile: async (journalId, path, signal) => {
       const [channelText = "", file = ""] = path.split("/");
       const channel = parseChannel(channelText);
@@ -57,6 +77,21 @@ export function httpControlPlane(base: string, host: HostName | null, http: Http
       return callOf(answer);
     },
   };
+}
+
+/** A path that no route takes is one that a hostile repository names: it leads nowhere. */
+async function askForFile(
+  call: Client["call"],
+  path: string,
+  signal: AbortSignal,
+): Promise<Result<Uint8Array | null, Problem | Unreachable>> {
+  const [kind = "", first = "", second = "", ...rest] = path.split("/");
+  if (kind === "metadata" && second === "" && rest.length === 0)
+    return await call("getMetadataFile", { params: { file: first }, signal });
+  const folder = parseChannel(first);
+  if (kind === "targets" && folder.ok && rest.length === 0)
+    return await call("getTargetFile", { params: { folder: folder.value, file: second }, signal });
+  return ok(null);
 }
 
 type Answered<T> = ReturnType<typeof ok<T>> | ReturnType<typeof err<Problem | Unreachable>>;

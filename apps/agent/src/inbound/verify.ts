@@ -1,29 +1,26 @@
 import type { ClosureHash, HostName, Instant } from "@nixwave/effects";
-import {
-  type DispatchOffer,
-  type Holding,
-  type ReadFile,
-  type ReleaseFile,
-  type ReleaseProblem,
-  readReleaseForHost,
-} from "@nixwave/protocol";
+import type { DispatchOffer, Holding } from "@nixwave/protocol";
 import type { Activation } from "../activation/activation.ts";
 import { isBusy } from "../activation/seen.ts";
 import { Backoff } from "../backoff.ts";
-import type { ControlPlane } from "../controlPlane.ts";
 import type { Mailbox } from "../input.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Random, Timer } from "../ports.ts";
+import { type HostReleases, isPassing } from "../releases.ts";
 
 export interface VerifierParts {
   readonly host: HostName;
   readonly journal: Journal;
-  readonly controlPlane: ControlPlane;
+  readonly releases: HostReleases;
   readonly activation: Activation;
   readonly mailbox: Mailbox;
   readonly timer: Timer;
   readonly random: Random;
   readonly now: () => Instant;
+  /** What expiry is measured by: no clock that was set back makes old metadata valid again. */
+  readonly trustNow: () => Instant;
+  /** The newest metadata may be others now. */
+  readonly onMetadata: () => Promise<void>;
   readonly onTrouble: (message: string, cause: unknown) => void;
 }
 
@@ -82,39 +79,31 @@ export class Verifier {
 
   async close(): Promise<void> {
     this.#closed.abort();
+    this.#parts.releases.close();
     await this.idle();
   }
 
   async #verify(work: Verification): Promise<void> {
-    const { mailbox, host, activation } = this.#parts;
+    const { mailbox, host, activation, releases } = this.#parts;
     const { offer } = work;
-    const files: ReleaseFile[] = [];
-    const read = this.#reader(files);
+    const { channel, ref } = offer;
     const backoff = new Backoff(this.#parts.timer, this.#parts.random);
     for (let tries = 1; ; tries += 1) {
-      files.length = 0;
-      const { channel, ref } = offer;
-      const release = await readReleaseForHost(read, { channel, ref, host });
+      const found = await releases.find({ channel, ref, host }, this.#parts.trustNow());
       if (this.#closed.signal.aborted) return;
+      await this.#parts.onMetadata();
       const { leaseUntil } = work;
-      if (release.ok) {
+      if (found.ok) {
         const running = await this.#pinnedRunning();
         const busy = await isBusy(activation);
-        await mailbox.submit({
-          kind: "ReleaseVerified",
-          offer,
-          leaseUntil: work.leaseUntil,
-          release: release.value,
-          files: [...files],
-          running,
-          busy,
-        });
+        const verified = { ...found.value, leaseUntil: work.leaseUntil, running, busy };
+        await mailbox.submit({ kind: "ReleaseVerified", offer, ...verified });
         return;
       }
-      const retryable = mayPass(release.error);
-      if (!retryable || tries === TRIES_MAX || this.#parts.now() > leaseUntil) {
-        const { reason } = release.error;
-        await mailbox.submit({ kind: "ReleaseRefused", offer, leaseUntil, reason, retryable });
+      const refusal = found.error;
+      const isOver = tries === TRIES_MAX || this.#parts.now() > leaseUntil;
+      if (!isPassing(refusal.code) || isOver) {
+        await mailbox.submit({ kind: "ReleaseRefused", offer, leaseUntil, refusal });
         return;
       }
       await backoff.failed(this.#closed.signal);
@@ -131,45 +120,5 @@ export class Verifier {
     if (journal.facts().knownGood.length === 0 && running !== null)
       await activation.pin("known-good", running);
     return running;
-  }
-
-  /** Files are named by their hashes, so one that is kept is as good as one that is fetched. */
-  #reader(files: ReleaseFile[]): ReadFile {
-    const { journal, controlPlane } = this.#parts;
-    return async (path) => {
-      const kept = journal.releaseFile(path);
-      const bytes = kept ?? (await this.#fetch(controlPlane, path));
-      if (bytes !== null) files.push({ path, bytes });
-      return bytes;
-    };
-  }
-
-  async #fetch(controlPlane: ControlPlane, path: string): Promise<Uint8Array | null> {
-    const { journalId } = this.#parts.journal.facts();
-    const call = await controlPlane.releaseFile(journalId, path, this.#closed.signal);
-    switch (call.kind) {
-      case "answered":
-        return call.value;
-      case "problem":
-        throw new Error(call.detail);
-      case "unreachable":
-        throw new Error(call.reason);
-    }
-  }
-}
-
-/** What another try may find otherwise; a wrong hash or an unknown field stays what it is. */
-function mayPass({ code }: ReleaseProblem): boolean {
-  switch (code) {
-    case "missing":
-    case "unreadable":
-      return true;
-    case "wrong-length-or-hash":
-    case "malformed":
-    case "unknown-critical":
-    case "wrong-channel":
-    case "inconsistent":
-    case "not-listed":
-      return false;
   }
 }

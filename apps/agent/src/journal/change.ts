@@ -23,6 +23,7 @@ export type Change =
   | { readonly kind: "LinesReplayed"; readonly from: { readonly [rolloutId: RolloutId]: Seq } }
   | { readonly kind: "LogHeadSeen"; readonly logHead: LogHead }
   | { readonly kind: "BaselinePut"; readonly baseline: Baseline }
+  | { readonly kind: "MetadataSeen"; readonly signedAt: Instant }
   | { readonly kind: "HoldPut"; readonly hold: Hold | null }
   | { readonly kind: "FirstBooted" }
   /** Records and outbox are forgotten under a new id; what is known of the host as a whole stays. */

@@ -43,6 +43,8 @@ export interface HostFacts {
   /** Oldest first; the last one is pinned outside the journal too. */
   readonly knownGood: readonly ClosureHash[];
   readonly hold: Hold | null;
+  /** When the newest metadata that this host verified were signed; null while none were. */
+  readonly metadataSignedAt: Instant | null;
   /** The highest position of the CP's log that was shown. */
   readonly logHead: LogHead | null;
   /** Of the newest attempt that began to switch. */
@@ -69,6 +71,7 @@ export type MetaKey =
   | "journalId"
   | "steadyNow"
   | "newestCreatedAt"
+  | "metadataSignedAt"
   | "hold"
   | "logHead"
   | "booted";
@@ -86,7 +89,7 @@ const baselineSchema: z.ZodType<Baseline> = z
 const holdSchema: z.ZodType<Hold> = z.object({ until: instantMs, reason: z.string() }).readonly();
 
 /**
- * Reads the rows of `meta` and `known_good`. Throws where they are not what this version or a newer one wrote. Of seven facts a commit
+ * Reads the rows of `meta` and `known_good`. Throws where they are not what this version or a newer one wrote. Of eight facts a commit
  * changes one or two, and the sources ask for all of them before each request: what was decoded last is kept with its text.
  */
 export function factsReader(): (
@@ -97,6 +100,7 @@ export function factsReader(): (
   const steadyNow = kept(instantMs);
   const newestCreatedAt = kept(instantMs);
   const hold = kept(holdSchema);
+  const metadataSignedAt = kept(instantMs);
   const head = kept(logHead);
   const baseline = kept(baselineSchema);
   const booted = kept(z.boolean());
@@ -110,6 +114,7 @@ export function factsReader(): (
       newestCreatedAt: newestCreatedAt(rows.get("newestCreatedAt")),
       knownGood: closures(JSON.stringify(knownGood)) ?? [],
       hold: hold(rows.get("hold")),
+      metadataSignedAt: metadataSignedAt(rows.get("metadataSignedAt")),
       logHead: head(rows.get("logHead")),
       baseline: baseline(rows.get("baseline")),
       booted: booted(rows.get("booted")) ?? false,

@@ -52,6 +52,7 @@ const REJECT = {
   attempt: FIRST_ATTEMPT,
   dispatchedAt: START,
   soakDueAt: START,
+  code: "held",
   reason: "held",
   retryable: true,
   rejectedAt: START,

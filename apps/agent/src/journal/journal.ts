@@ -175,6 +175,8 @@ export class Journal {
         return this.#put("logHead", change.logHead);
       case "BaselinePut":
         return this.#put("baseline", change.baseline);
+      case "MetadataSeen":
+        return this.#put("metadataSignedAt", change.signedAt);
       case "HoldPut":
         return this.#tables.putMeta(
           "hold",

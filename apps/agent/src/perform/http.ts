@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, request } from "undici";
-import type { Http, HttpAnswer, HttpRequest } from "../ports.ts";
+import { AnswerTooLong, type Http, type HttpAnswer, type HttpRequest } from "../ports.ts";
 
 /** One connection each for the poll, the outbox, the heartbeat and a release file, and some room. */
 export const CONNECTIONS_MAX = 8;
@@ -36,7 +36,7 @@ export async function exchange(
     const part = Buffer.from(chunk);
     bytes += part.length;
     if (bytes > answerBytesMax)
-      throw new Error(`${method} ${url} answered with more than ${answerBytesMax} bytes`);
+      throw new AnswerTooLong(`${method} ${url} answered with more than ${answerBytesMax} bytes`);
     chunks.push(part);
   }
   return {

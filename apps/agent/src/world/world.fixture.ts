@@ -1,11 +1,15 @@
+import { setImmediate } from "node:timers/promises";
 import type { EmitLog, HostRollout, Release } from "@nixwave/effects";
 import { journal as journalOf, START } from "@nixwave/testkit";
 import { type Agent, startAgent } from "../agent.ts";
+import type { ControlPlane } from "../controlPlane.ts";
 import type { CrashPoint } from "../crashPoint.ts";
+import { hashedReleases } from "../inbound/hashedReleases.ts";
 import { httpControlPlane } from "../inbound/httpControlPlane.ts";
 import type { Answer, Input, InputKind } from "../input.ts";
 import { Journal } from "../journal/journal.ts";
 import type { Http, Ports, RunResult } from "../ports.ts";
+import type { HostReleases } from "../releases.ts";
 import { CHANNEL, HOST, TestControlPlane } from "./controlPlane.fixture.ts";
 import { TestMachine } from "./machine.fixture.ts";
 import { VirtualTime } from "./virtualTime.fixture.ts";
@@ -20,6 +24,8 @@ interface Process {
   readonly journal: Journal;
   dead: boolean;
 }
+
+export type MakeReleases = (journal: Journal, controlPlane: ControlPlane) => HostReleases;
 
 export interface CrashAt {
   readonly point: CrashPoint;
@@ -42,11 +48,15 @@ export class World {
   crashes = 0;
   readonly passed = new Map<CrashPoint, number>();
   readonly #stateDir: string;
+  readonly #makeReleases: MakeReleases;
+  /** Reading and verifying is the real disk's time and not the world's: nothing passes meanwhile. */
+  readonly #verifying = new Set<Promise<unknown>>();
   #process: Process | null = null;
   #journals = 0;
 
-  constructor(stateDir: string) {
+  constructor(stateDir: string, makeReleases: MakeReleases = hashedReleases) {
     this.#stateDir = stateDir;
+    this.#makeReleases = makeReleases;
     this.machine = new TestMachine(this.time);
     this.cp = new TestControlPlane(this.time);
   }
@@ -85,6 +95,7 @@ export class World {
       disk: this.machine.disk,
       crash: { at: (point) => this.#pass(point, isDead, die) },
     };
+    const controlPlane = httpControlPlane("http://127.0.0.1:1", HOST, this.between(http));
     const agent = startAgent({
       host: HOST,
       channel: CHANNEL,
@@ -96,7 +107,8 @@ export class World {
       probeEnv: {},
       journal,
       activation: this.machine.activation,
-      controlPlane: httpControlPlane("http://127.0.0.1:1", HOST, this.between(http)),
+      controlPlane,
+      releases: this.#releasesOf(journal, controlPlane),
       ports,
       redact: (text) => text,
       metrics: {
@@ -135,6 +147,7 @@ export class World {
   async stop(): Promise<void> {
     const { agent, journal } = this.#running();
     this.#process = null;
+    this.#verifying.clear();
     const stopped = agent.stop(null);
     // Timers of a dead process never fire, so what waits for one is not waited for.
     await Promise.race([stopped, this.time.pass(0)]);
@@ -145,6 +158,8 @@ export class World {
   async pass(secs: number): Promise<void> {
     for (let left = secs; left > 0; left -= 1) {
       await this.time.pass(1);
+      // What a dead process asked for is never answered.
+      while (this.#verifying.size > 0 && this.#process?.dead === false) await setImmediate();
       if (this.#process?.dead === true) {
         await this.stop();
         this.start();
@@ -166,6 +181,31 @@ export class World {
     const answer = this.agent.mailbox.submit(input);
     await this.time.pass(0);
     return await answer;
+  }
+
+  #releasesOf(journal: Journal, controlPlane: ControlPlane): HostReleases {
+    const made = this.#makeReleases(journal, controlPlane);
+    if (made.refresh === null) return made;
+    const held = async <T>(work: Promise<T>): Promise<T> => {
+      this.#verifying.add(work);
+      try {
+        return await work;
+      } finally {
+        this.#verifying.delete(work);
+      }
+    };
+    const { refresh } = made;
+    return {
+      find: (wanted, now) => held(made.find(wanted, now)),
+      refresh: refresh === null ? null : (now) => held(refresh(now)),
+      get state() {
+        return made.state;
+      },
+      get trouble() {
+        return made.trouble;
+      },
+      close: () => made.close(),
+    };
   }
 
   #running(): Process {

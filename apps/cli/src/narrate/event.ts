@@ -26,7 +26,7 @@ function wayBack({ rollbackTarget, currentClosureAtDispatch }: DispatchAck): str
 export const EVENT_WORDS: Handlers<OutboundAgentEvent, null, string> = {
   DispatchAck: (event) => `acknowledged attempt ${event.attempt}; ${wayBack(event)}`,
   DispatchReject: (event) =>
-    `rejected attempt ${event.attempt}: ${harmless(event.reason)} (${event.retryable ? "will be tried again" : "final"})`,
+    `rejected attempt ${event.attempt}${event.code === null ? "" : ` (${event.code})`}: ${harmless(event.reason)} (${event.retryable ? "will be tried again" : "final"})`,
   ActivationStarted: (event) =>
     event.switchMethod === "none" ? "had nothing to switch" : `began the ${event.switchMethod}`,
   ActivationCompleted: (event) =>

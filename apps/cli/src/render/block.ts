@@ -44,7 +44,7 @@ export function blockWords(block: Block, now: Instant, timeZone: string): string
         ? heard(block.lastHeardAt, now)
         : `said that it goes (${block.leaving}), ${heard(block.lastHeardAt, now)}`;
     case "refused":
-      return `its agent rejected attempt ${block.attempt}, ${block.count} in a row: ${harmless(block.reason)}`;
+      return `its agent rejected attempt ${block.attempt}${block.code === null ? "" : ` (${block.code})`}, ${block.count} in a row: ${harmless(block.reason)}`;
     case "channel-edge":
       return `channel ${block.channel} is ${block.state}, not Completed: ${harmless(block.reason)}`;
     case "wave":

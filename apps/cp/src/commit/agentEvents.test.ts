@@ -231,6 +231,7 @@ test("a rejected dispatch is offered again after a while, as the same attempt, a
     attempt,
     dispatchedAt,
     soakDueAt,
+    code: "held",
     reason: "held by an operator",
     retryable: true,
     rejectedAt: bench.time.now,

@@ -255,7 +255,8 @@ const SCENES: Readonly<Record<GateName, readonly Scene[]>> = {
         await releases(both);
         const { rolloutId, attempt, dispatchedAt, soakDueAt } = await offered(one);
         const of = { attempt, dispatchedAt, soakDueAt, rejectedAt: plane.time.now };
-        const reject = { kind: "DispatchReject", ...of, reason: "no", retryable: false } as const;
+        const why = { code: "unsigned", reason: "no", retryable: false } as const;
+        const reject = { kind: "DispatchReject", ...of, ...why } as const;
         await one.send(rolloutId, [reject]);
       },
       held: () => one,

@@ -80,7 +80,7 @@ export class TrustedRepository implements ReleaseSource, FleetTrust {
     this.#client = trustClient({
       directory: trustOf(ports.dataDir),
       root: ports.root,
-      fetch: (path) => this.#from(path),
+      fetch: (path, bytesMax) => this.#from(path, bytesMax),
       channels: "all",
     });
   }

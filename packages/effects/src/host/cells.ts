@@ -82,9 +82,10 @@ export function reject(
   newStream: boolean,
 ): Verdict {
   if (!mayAnswer(state, event.attempt, newStream)) return refused("wrong-attempt");
-  const { attempt, dispatchedAt, soakDueAt, reason, retryable, rejectedAt } = event;
+  const { attempt, dispatchedAt, soakDueAt, code, reason, retryable, rejectedAt } = event;
   const inARow = !newStream && state.lastReject?.attempt === attempt ? state.lastReject.count : 0;
-  const lastReject: LastReject = { attempt, reason, retryable, rejectedAt, count: inARow + 1 };
+  const count = inARow + 1;
+  const lastReject: LastReject = { attempt, code, reason, retryable, rejectedAt, count };
   if (!newStream) {
     // A dispatch that was withdrawn and queued again has other instants, and the agent's record is of the one that it answers.
     const isPending = state.kind === "Pending" && state.attempt === attempt;

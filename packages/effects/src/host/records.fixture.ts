@@ -95,6 +95,7 @@ export function eventsFor(record: HostRollout): ByKind<OutboundAgentEvent> {
       attempt,
       dispatchedAt: START,
       soakDueAt: soaked,
+      code: "held",
       reason: "held",
       retryable: true,
       rejectedAt: START,

@@ -1,4 +1,4 @@
-import type { DeclaredProbe, ProbeMode, ProbeStatus, SubResult } from "../event.ts";
+import type { DeclaredProbe, ProbeMode, ProbeStatus, RejectCode, SubResult } from "../event.ts";
 import type {
   Attempt,
   BootId,
@@ -23,6 +23,7 @@ export type HostState = HostRollout["kind"];
 /** The last refusal, and how many times in a row this attempt was refused. */
 export interface LastReject {
   readonly attempt: Attempt;
+  readonly code: RejectCode | null;
   readonly reason: string;
   readonly retryable: boolean;
   readonly rejectedAt: Instant;

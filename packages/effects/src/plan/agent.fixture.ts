@@ -99,7 +99,7 @@ const rejected = (
   answer: Pick<HostRollout, "attempt" | "dispatchedAt" | "soakDueAt">,
   why: { readonly reason: string; readonly retryable: boolean },
   rejectedAt: Instant,
-): OutboundAgentEvent => ({ kind: "DispatchReject", ...answer, ...why, rejectedAt });
+): OutboundAgentEvent => ({ kind: "DispatchReject", ...answer, code: null, ...why, rejectedAt });
 
 const ran = (target: ClosureHash, now: Instant): readonly OutboundAgentEvent[] => [
   { kind: "ActivationCompleted", observedCurrentClosure: target, exitCode: 0, completedAt: now },

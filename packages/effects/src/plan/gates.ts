@@ -209,7 +209,8 @@ function refused(member: Member, look: Look): Blocked | null {
   if (marks.retriedAt !== null && marks.retriedAt >= heardAt) return null;
   const reject = record?.lastReject?.attempt === wanted ? record.lastReject : null;
   // Without a reject of this attempt it was the answer that was refused: asked again, the host would say the same.
-  const { reason, retryable, count } = reject ?? {
+  const { code, reason, retryable, count } = reject ?? {
+    code: null,
     reason: "its answer was refused, and nixwave events says why",
     retryable: false,
     count: 1,
@@ -219,6 +220,7 @@ function refused(member: Member, look: Look): Blocked | null {
   const block = {
     gate: "refused",
     attempt: wanted,
+    code,
     reason,
     retryable,
     count,

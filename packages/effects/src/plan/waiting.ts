@@ -1,3 +1,4 @@
+import type { RejectCode } from "../event.ts";
 import type { Attempt, Channel, ClosureHash, HostName, RolloutId } from "../ids.ts";
 import type { Freeze } from "../rollout/input.ts";
 import type { HaltCause, Pause } from "../rollout/state.ts";
@@ -36,6 +37,7 @@ export type Block =
   | {
       readonly gate: "refused";
       readonly attempt: Attempt;
+      readonly code: RejectCode | null;
       readonly reason: string;
       readonly retryable: boolean;
       readonly count: number;

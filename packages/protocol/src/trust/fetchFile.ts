@@ -2,14 +2,18 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { err, ok, type Result } from "@nixwave/effects";
 import { sha256 } from "../hash.ts";
-import { type TrustProblem, trustProblem } from "./attack.ts";
+import { TrustFailure, type TrustProblem, trustProblem } from "./attack.ts";
 import { inFolder, isMissing } from "./place.ts";
 
 /**
  * A file of a repository by its path, such as `metadata/timestamp.json`, as it arrives; null where there is none. It may
- * throw: that is `unreachable`. How long it may take is the port's to limit: a mirror that trickles is only stopped by a deadline.
+ * throw: that is `unreachable`, or what a TrustFailure says. A port that buffers stops beyond `bytesMax`. How long it may take is
+ * the port's to limit: a mirror that trickles is only stopped by a deadline.
  */
-export type FetchFile = (path: string) => Promise<AsyncIterable<Uint8Array> | null>;
+export type FetchFile = (
+  path: string,
+  bytesMax: number,
+) => Promise<AsyncIterable<Uint8Array> | null>;
 
 /** Reads a file whole, and stops at the first byte above `bytesMax`. */
 export async function fetchBytes(
@@ -18,7 +22,7 @@ export async function fetchBytes(
   bytesMax: number,
 ): Promise<Result<Uint8Array | null, TrustProblem>> {
   try {
-    const arriving = await fetch(path);
+    const arriving = await fetch(path, bytesMax);
     if (arriving === null) return ok(null);
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -31,6 +35,7 @@ export async function fetchBytes(
     }
     return ok(Buffer.concat(chunks));
   } catch (cause) {
+    if (cause instanceof TrustFailure) return err(cause.problem);
     const why = cause instanceof Error ? cause.message : String(cause);
     return err(trustProblem("unreachable", path, `could not be fetched: ${why}`));
   }
@@ -47,8 +52,8 @@ export function wrongBytes(
 
 /** A repository in a directory. */
 export const fetchFromDirectory =
-  (directory: string): FetchFile =>
-  async (path) => {
+  (directory: string) =>
+  async (path: string): Promise<AsyncIterable<Uint8Array> | null> => {
     try {
       const file = await open(inFolder(directory, path), "r");
       return createReadStream("", { fd: file });

@@ -7,7 +7,7 @@ import * as ids from "../ids.ts";
 import { content, host } from "../release.fixture.ts";
 import { currentPath, headPath, writeRelease } from "../releaseFiles.ts";
 import { trustClient } from "./client.ts";
-import { fetchFromDirectory } from "./fetchFile.ts";
+import { type FetchFile, fetchFromDirectory } from "./fetchFile.ts";
 import { scratchFolder } from "./scratch.fixture.ts";
 import { TrustedReleases } from "./trustedReleases.ts";
 
@@ -251,7 +251,7 @@ const metaOf = (bytes: Uint8Array, version: number) => ({
 });
 
 /** A client with a memory of its own, as a CP (all channels) has it. */
-export function clientOf(forger: Forger, fetch = fetchFromDirectory(forger.directory)) {
+export function clientOf(forger: Forger, fetch: FetchFile = fetchFromDirectory(forger.directory)) {
   const directory = scratchFolder();
   const client = trustClient({ directory, root: forger.root(), fetch, channels: "all" });
   const releases = async (now = NOW) => {

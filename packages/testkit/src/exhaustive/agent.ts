@@ -135,6 +135,7 @@ export function reject(host: Host, offer: Offer, retryable: boolean, scene: Scen
       attempt: offer.attempt,
       dispatchedAt: offer.dispatchedAt,
       soakDueAt: offer.soakDueAt,
+      code: retryable ? "held" : "not-as-signed",
       reason: retryable ? "held" : "the release says otherwise",
       retryable,
       rejectedAt,
