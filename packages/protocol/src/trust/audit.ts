@@ -2,11 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Channel, err, type Instant, instant, ok, type Result } from "@nixwave/effects";
+import { decodeEnrolmentKeys, decodeRevocations } from "../identity/fleetEnrolment.ts";
 import { currentPath } from "../releaseFiles.ts";
 import { type Expiry, expiredProblem, type TrustProblem, trustProblem } from "./attack.ts";
 import { trustClient } from "./client.ts";
 import { type FetchFile, fetchBytes } from "./fetchFile.ts";
-import { metadataPath } from "./layout.ts";
+import { type FleetFile, fleetTarget, metadataPath } from "./layout.ts";
 import { METADATA_BYTES_MAX, type Metadata, signersOf } from "./metadata.ts";
 import { nameOfKey } from "./publicKey.ts";
 import { authorityOf } from "./signing.ts";
@@ -113,15 +114,38 @@ async function describe(
     if (described.ok) channels.push(described.value);
     else problems.push(described.error);
   }
-  const hosts = await releases.hosts();
-  if (!hosts.ok) problems.push(hosts.error);
+  problems.push(...(await fleetProblems(releases)));
   const expiries = new Map(expiriesOf(trusted).map((expiry) => [expiry.role, expiry]));
   const roles = filesOf(trusted).flatMap(([role, file]) => {
     const expiry = expiries.get(role);
     return expiry === undefined ? [] : [describeRole(trusted, { role, file, expiry }, now)];
   });
-  return { at: now, rootVersion: trusted.root.file.signed.version, roles, channels, problems };
+  const rootVersion = trusted.root.file.signed.version;
+  return { at: now, rootVersion, roles, channels, problems: onceEach(problems) };
 }
+
+/** What is wrong with the files of `fleet/`: a control plane that can't read one of them lets nobody in by it. */
+async function fleetProblems(releases: TrustedReleases): Promise<readonly TrustProblem[]> {
+  const problems: TrustProblem[] = [];
+  const hosts = await releases.hosts();
+  if (!hosts.ok) problems.push(hosts.error);
+  const read = async (file: FleetFile, decode: (bytes: Uint8Array) => Result<unknown, string>) => {
+    const bytes = await releases.fleetFile(file);
+    if (!bytes.ok) problems.push(bytes.error);
+    const decoded = bytes.ok && bytes.value !== null ? decode(bytes.value.value) : null;
+    if (decoded?.ok === false) {
+      problems.push(trustProblem("malformed", fleetTarget(file), decoded.error));
+    }
+  };
+  await read("enrolment.json", decodeEnrolmentKeys);
+  await read("revocations.json", decodeRevocations);
+  return problems;
+}
+
+/** A file that several channels rest on is wrong once. */
+const onceEach = (problems: readonly TrustProblem[]): readonly TrustProblem[] => [
+  ...new Map(problems.map((problem) => [`${problem.code} ${problem.reason}`, problem])).values(),
+];
 
 async function describeChannel(
   releases: TrustedReleases,
