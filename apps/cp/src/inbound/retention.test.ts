@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { join } from "node:path";
 import { addSecs, type Offset } from "@nixwave/effects";
 import { channelName, hostName } from "@nixwave/testkit";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Bench, copyDatabase, openBench } from "../bench.fixture.ts";
 import type { LogRetention } from "../config.ts";
@@ -334,4 +335,26 @@ test("an upgrade of the reducers begins with a checkpoint, and folds begin there
   // Once is enough: the next start of the same version takes none.
   await retentionOf(KEEP).start();
   expect(checkpointsOf(bench.db)).toHaveLength(1);
+});
+
+test("the database of the version before opens, is migrated, begins with a checkpoint, and checks clean from there", async () => {
+  const path = join(bench.dir, "old.db");
+  const old = new Database(path);
+  const file = join(import.meta.dirname, "../store/testdata/version-1.sql");
+  old.exec(readFileSync(file, "utf8"));
+  old.close();
+  const again = await openBench(path);
+  await retentionOf(KEEP, again).start();
+  const checked = check(again.db);
+  expect(checked).toMatchObject({ chain: [], differences: [], integrity: [] });
+  expect(checked.from).toBe(checkpointsOf(again.db)[0]?.offset);
+  // It goes on: the freeze that it has is lifted, and what follows from that folds too.
+  const [freeze] = again.writer.fleet().freezes();
+  if (freeze === undefined) throw new Error("the fixture has a freeze");
+  const who = { by: "ops", reason: "a test", mayLiftOthers: true };
+  await again.ask<"Unfreeze">({ kind: "Unfreeze", freezeId: freeze.freezeId, ...who });
+  expect(isClean(check(again.db))).toBe(true);
+  expect(rebuild(again.db).from).toBe(checked.from);
+  expect(isClean(check(again.db))).toBe(true);
+  await again.close();
 });

@@ -35,8 +35,11 @@ export interface IndexRow {
   readonly lastOffset: Offset;
 }
 
-/** Raised by whoever changes what a stored line means to the fold. */
-export const REDUCERS_VERSION = 1;
+/**
+ * Raised by whoever changes what a stored line means to the fold, or what the fold writes; the start after that takes a checkpoint.
+ * 2: the terms of a record have the digest of its closure.
+ */
+export const REDUCERS_VERSION = 2;
 
 /** What stands before the first segment: the hash of nothing. */
 export const GENESIS: Sha256 = sha256("");

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { START } from "@nixwave/testkit";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { check, sayChecked } from "../maintenance/check.ts";
 import { init } from "../maintenance/init.ts";
 import { createDatabase, databasePath, openDatabase, openReadOnly } from "./database.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
@@ -83,12 +82,11 @@ function versionOne(): string {
   return path;
 }
 
-test("the database of the version before opens, is migrated with all that was in it, and checks clean", () => {
+test("the database of an older version opens, and is migrated with all that was in it", () => {
   const db = openDatabase(versionOne());
   expect(db.pragma("user_version", { simple: true })).toBe(SCHEMA_VERSION);
   const count = (table: string) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get();
   expect([count("log_segments"), count("host_rollouts"), count("freezes")]).toEqual([13, 2, 1]);
-  expect(sayChecked(check(db))).toEqual([expect.stringMatching(/^clean: \d+ lines fold/)]);
   db.close();
 });
 
