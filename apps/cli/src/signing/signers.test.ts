@@ -52,17 +52,20 @@ test.each([
     `${process.execPath} -e process.stdout.write("x".repeat(1e6))`,
     /--sign-cmd .* ended with SIGTERM/,
   ],
-])("a --sign-cmd that %s: one sentence, and nothing is released", async (_, command, said) => {
-  await run(["key", "generate", "hsm.key"]);
-  await run(["key", "generate", "other.key"]);
-  put("sign.cjs", SIGNER);
-  await run(["init", "--key", "hsm.key"]);
-  const ran = await run(["release", "--sign-cmd", command, "--public-key", "hsm.pub"]);
-  expect(ran.code).toBe(1);
-  expect(ran.talk).toMatch(said);
-  const verified = await run(["verify", "--root", "root.json", "--json"]);
-  expect(JSON.parse(verified.data)).toMatchObject({ sound: true, channels: [{ release: null }] });
-});
+])(
+  "a --sign-cmd that %s: one sentence, and nothing is released (hazard 93)",
+  async (_, command, said) => {
+    await run(["key", "generate", "hsm.key"]);
+    await run(["key", "generate", "other.key"]);
+    put("sign.cjs", SIGNER);
+    await run(["init", "--key", "hsm.key"]);
+    const ran = await run(["release", "--sign-cmd", command, "--public-key", "hsm.pub"]);
+    expect(ran.code).toBe(1);
+    expect(ran.talk).toMatch(said);
+    const verified = await run(["verify", "--root", "root.json", "--json"]);
+    expect(JSON.parse(verified.data)).toMatchObject({ sound: true, channels: [{ release: null }] });
+  },
+);
 
 test("a key under a passphrase: asked for twice when it is made, and then for each signing, or read from a file", async () => {
   const made = await run(["init", "--passphrase"], { secrets: ["correct horse", "correct horse"] });

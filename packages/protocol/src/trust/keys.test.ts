@@ -39,7 +39,7 @@ describe.each(["ed25519", "p256"] as const)("a key of kind %s", (kind) => {
     if (passphrase !== null) expect(readFileSync(file, "utf8")).not.toContain(secret.slice(60));
   });
 
-  test("is read from what openssl writes, in each encoding", async () => {
+  test("is read from what openssl writes, in each encoding (hazard 87)", async () => {
     const key = generateKey(kind);
     const pem = key.export({ format: "pem", type: "pkcs8" }).toString();
     const encrypted = key
@@ -179,7 +179,7 @@ describe("a public key of small order, off the curve or not in canonical form is
   });
 });
 
-test("a signature in metadata counts in its one spelling only", () => {
+test("a signature in metadata counts in its one spelling only (hazard 86)", () => {
   const key = generateKey();
   const signer = keySigner(key, "me");
   if (!signer.ok) throw new Error(signer.error);
