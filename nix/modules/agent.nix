@@ -113,15 +113,19 @@ in
         after = [ "network-online.target" ];
         # A crash loop must not end in a host that nobody can roll back any more.
         unitConfig.StartLimitIntervalSec = 0;
-        # What it runs: nix to realise and to set the profile, systemd-run and systemctl to fire and to read units.
+        # What it runs: Nix to realise and to set the profile, systemd-run and systemctl to fire and to read units, a shell around them.
         path = [
           config.nix.package
           config.systemd.package
+          pkgs.bash
+          pkgs.coreutils
+          pkgs.util-linux
         ];
         environment.NIX_REMOTE = "daemon";
         serviceConfig = {
           Type = "notify";
-          NotifyAccess = "main";
+          # systemd-notify is a child of the agent.
+          NotifyAccess = "all";
           ExecStart = "${cfg.package}/bin/nixwave-agent run --config ${json.generate "nixwave-agent.json" cfg.settings}";
           Restart = "always";
           RestartSec = 5;
@@ -130,11 +134,10 @@ in
           StateDirectoryMode = "0700";
           LoadCredential = lib.mkIf (cfg.joinTokenFile != null) [ "join-token:${toString cfg.joinTokenFile}" ];
           UMask = "0077";
-          # It is root, for only root may switch a system; a switch runs in a unit of its own, outside of what follows. Profiles and GC
-          # roots lie in /nix/var, the store itself is written by the Nix daemon. Probes of kind exec run in here.
+          # It is root, for only root may switch a system; a switch runs in a unit of its own, outside of what follows. It writes profiles
+          # and GC roots, and has the boot loader installed (/boot, EFI variables): no ProtectSystem, no ProtectKernelTunables. Probes of
+          # kind exec run in here.
           NoNewPrivileges = true;
-          ProtectSystem = "strict";
-          ReadWritePaths = [ "/nix/var/nix" ];
           ProtectHome = "read-only";
           PrivateTmp = true;
           ProtectClock = true;
@@ -142,7 +145,6 @@ in
           ProtectHostname = true;
           ProtectKernelLogs = true;
           ProtectKernelModules = true;
-          ProtectKernelTunables = true;
           LockPersonality = true;
           RestrictNamespaces = true;
           RestrictRealtime = true;

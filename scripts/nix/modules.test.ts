@@ -32,7 +32,7 @@ function module(name: string, configuration: string, shown: string): unknown {
     }; };
     result = lib.evalModules {
       specialArgs.pkgs = {
-        nixwave-agent = "/agent"; nixwave-cp = "/cp";
+        nixwave-agent = "/agent"; nixwave-cp = "/cp"; bash = "/bash"; coreutils = "/coreutils"; util-linux = "/util-linux";
         formats.json = _: { type = lib.types.attrsOf lib.types.anything; generate = file: value: "\${file}:\${builtins.toJSON value}"; };
       };
       modules = [ stubs (root + "/nix/modules/${name}.nix") ({ lib, ... }: ${configuration}) ];

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "@commander-js/extra-typings";
 import { actionCommands } from "./commandLine/actions.ts";
 import { hostIdentityCommands } from "./commandLine/hosts.ts";
 import { keyCommands } from "./commandLine/keys.ts";
+import { importCommands } from "./commandLine/imports.ts";
 import { readCommands } from "./commandLine/reads.ts";
 import { releaseCommands } from "./commandLine/releases.ts";
 import { trustCommands } from "./commandLine/trust.ts";
@@ -110,6 +111,7 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
   keyCommands(root, shell);
   hostIdentityCommands(root, shell);
   actionCommands(root, shell);
+  importCommands(root, shell);
   try {
     await root.parseAsync(argv, { from: "user" });
     return exit;

@@ -2,7 +2,7 @@ import { err, ok, type Result, type Sha256 } from "@nixwave/effects";
 import { sha256 } from "./hash.ts";
 
 /** What a Nix store vouches for of one path. */
-interface StorePathInfo {
+export interface StorePathInfo {
   readonly path: string;
   /** SHA-256 of the archive, in hex. */
   readonly narHash: string;
@@ -16,7 +16,7 @@ interface StorePathInfo {
  * hex in every version of Nix.
  */
 export function closureDigestOf(dump: string): Result<Sha256, string> {
-  const paths = readDump(dump);
+  const paths = readStoreDump(dump);
   if (!paths.ok) return paths;
   const lines = paths.value.map(({ path, narHash, narSize }) => `${path} ${narHash} ${narSize}\n`);
   // By code unit: the collation of a locale would give each machine its own digest.
@@ -24,7 +24,7 @@ export function closureDigestOf(dump: string): Result<Sha256, string> {
 }
 
 /** Per path: path, hash, size, deriver or an empty line, the number of references, and each of them. */
-function readDump(dump: string): Result<readonly StorePathInfo[], string> {
+export function readStoreDump(dump: string): Result<readonly StorePathInfo[], string> {
   const lines = dump.split("\n");
   const paths: StorePathInfo[] = [];
   for (let at = 0; at < lines.length - 1; ) {

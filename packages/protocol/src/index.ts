@@ -1,7 +1,7 @@
 /** The one door of the package. */
 export * from "./agentRoutes.ts";
 export * from "./client.ts";
-export { closureDigestOf } from "./closureDigest.ts";
+export { closureDigestOf, readStoreDump, type StorePathInfo } from "./closureDigest.ts";
 export * from "./dispatch.ts";
 export * from "./event.ts";
 export * from "./explanation.ts";

@@ -38,7 +38,9 @@ const digest = z
 const edge = <T extends z.ZodType>(name: T) =>
   z.object({ gates: name, gated: name, reason: text }).readonly();
 
-export const tag = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/, {
+const TAG = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/;
+export const isTag = (text: string): boolean => TAG.test(text);
+export const tag = z.string().regex(TAG, {
   error: "expected a tag of 1 to 64 letters, digits, dots, _ and -",
 });
 export const system = z.string().regex(/^[a-z0-9_]{1,32}-[a-z0-9_]{1,32}$/, {

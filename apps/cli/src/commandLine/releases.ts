@@ -2,7 +2,10 @@ import { Option } from "@commander-js/extra-typings";
 import { init } from "../commands/init.ts";
 import { release } from "../commands/release.ts";
 import { operatorOf } from "../connect.ts";
+import type { Push } from "../flake/build.ts";
+import type { FlakeTyped } from "../flake/declaration.ts";
 import type { Root, Shell } from "../program.ts";
+import { Refusal } from "../refusal.ts";
 import { DEFAULTS, repositoryOf, settingsIn } from "../signing/settings.ts";
 import { secsOf } from "../until.ts";
 import { collect, REPOSITORY, signing } from "./signing.ts";
@@ -56,6 +59,20 @@ function releaseCommand(root: Root, shell: Shell): void {
       "--fleet <FILE>",
       "the declaration, in YAML or JSON; else nixwave.json's, else fleet.yaml",
     )
+    .addOption(
+      new Option(
+        "--flake <REF>",
+        "the fleet that nixwave.lib.mkFleet made, such as .#fleet",
+      ).conflicts("fleet"),
+    )
+    .option("--hosts <SELECTOR>", "of the flake's: these anew, the others keep their closures")
+    .option("--no-build", "refuse what is not built yet")
+    .addOption(
+      new Option("--push-cmd <COMMAND>", "takes the closures' store paths as arguments").conflicts(
+        "copyTo",
+      ),
+    )
+    .option("--copy-to <STORE>", "nix copy the closures there, before the release goes live")
     .option("--repository <DIR>", REPOSITORY)
     .addOption(
       new Option("--to <DIR>", "a folder of unsigned releases").hideHelp().conflicts("repository"),
@@ -73,9 +90,13 @@ function releaseCommand(root: Root, shell: Shell): void {
       `
 A broken declaration writes nothing: every fault is named with its line. Hosts that are new, or have another SSH key, are signed
 into fleet/hosts.json first. Where more people have to sign, it waits in the repository, and this ends with 3: nixwave sign
+--flake evaluates and builds the systems, digests their closures, says what changes by package on which hosts, and pushes them.
 With --json: { dryRun, releases: [{ channel, rolloutId, previous, hosts, added, removed, moved, rules }], warnings, live, waiting }.
 
 Examples:
+  $ nixwave release --flake .#fleet --dry-run
+  $ nixwave release --flake .#fleet --push-cmd "attic push main" --hosts @web
+  $ nixwave release --flake .#fleet --copy-to "s3://cache?secret-key=/run/secrets/cache.key"
   $ nixwave release --dry-run
   $ nixwave release --note "kernel 6.12.9"
   $ nixwave release --closure web-1=$(basename $(readlink result))
@@ -88,12 +109,13 @@ Examples:
         const { channel = null, revision = null, wait = false, timeout } = typed;
         const waitSecs = wait ? secsOf("--timeout", timeout) : null;
         const place = repositoryOf(surroundings, repository);
-        const declaration = fleet ?? settingsIn(surroundings).fleet ?? DEFAULTS.fleet;
+        const flake = flakeOf(typed);
+        const file = fleet ?? settingsIn(surroundings).fleet ?? DEFAULTS.fleet;
         shell.exitWith(
           await release(
             shell.desk(),
             {
-              fleet: declaration,
+              fleet: flake?.flake ?? file,
               to: to ?? place.shown,
               channel,
               closures: closure,
@@ -104,6 +126,7 @@ Examples:
               yes,
               dryRun,
               waitSecs,
+              flake,
               createdBy: operatorOf(surroundings.env),
               signing: to === undefined ? { place, signers: typed } : null,
             },
@@ -111,4 +134,28 @@ Examples:
         );
       },
     );
+}
+
+interface FlakeOptions {
+  readonly flake?: string | undefined;
+  readonly hosts?: string | undefined;
+  readonly build: boolean;
+  readonly pushCmd?: string | undefined;
+  readonly copyTo?: string | undefined;
+}
+
+function flakeOf({ flake, hosts, build, pushCmd, copyTo }: FlakeOptions): FlakeTyped | null {
+  if (flake !== undefined) {
+    return { flake, hosts: hosts ?? null, mayBuild: build, push: pushOf(pushCmd, copyTo) };
+  }
+  const stray = Object.entries({ hosts, "push-cmd": pushCmd, "copy-to": copyTo }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (stray === undefined) return null;
+  throw new Refusal(`--${stray[0]} goes with --flake: expected --flake .#fleet beside it.`);
+}
+
+function pushOf(command: string | undefined, to: string | undefined): Push | null {
+  if (command !== undefined) return { kind: "command", command };
+  return to === undefined ? null : { kind: "copy", to };
 }

@@ -3,11 +3,19 @@ import type { RolloutId } from "@nixwave/effects";
 import { formatFinding, openRepository, type RolloutView, releaseOf } from "@nixwave/protocol";
 import { type Desk, print, say } from "../desk.ts";
 import { EXIT, type ExitCode, exitCode } from "../exit.ts";
+import { type Declared, declarationOfFlake, type FlakeTyped } from "../flake/declaration.ts";
 import { Patience } from "../patience.ts";
 import { NotThere, Refusal } from "../refusal.ts";
-import { type By, type Prepared, prepare, type ReleaseTyped } from "../release/prepare.ts";
+import {
+  type By,
+  declarationOf,
+  type Prepared,
+  prepare,
+  type ReleaseTyped,
+} from "../release/prepare.ts";
 import { currentIn, publish } from "../release/publish.ts";
 import { type Published, publishSigned, refuseForeignHosts } from "../release/publishSigned.ts";
+import { diffScreen } from "../render/closureDiff.ts";
 import { counted, listed, shortRollout } from "../render/name.ts";
 import { changesScreen, firstEffects } from "../render/release.ts";
 import { type HostChanges, hostChanges } from "../signing/declaredHosts.ts";
@@ -23,6 +31,8 @@ export interface ReleaseOptions extends Care {
   readonly createdBy: string;
   /** After publishing, wait until the control plane has rolled it out, at most so many seconds. */
   readonly waitSecs: number | null;
+  /** Null for a declaration in a file. */
+  readonly flake: FlakeTyped | null;
   /** Null for a folder of unsigned releases. */
   readonly signing: { readonly place: Place; readonly signers: SignersTyped } | null;
 }
@@ -36,8 +46,8 @@ export async function release(
   const { surroundings } = desk;
   const target =
     options.signing === null ? folderOf(desk, typed.to) : await repositoryIn(desk, options.signing);
-  const prepared = await prepare(typed, {
-    cwd: surroundings.cwd,
+  const { declaration, groups, push } = await declarationFor(desk, typed, options, target);
+  const prepared = await prepare(declaration, typed, {
     createdBy: options.createdBy,
     now: surroundings.now(),
     current: target.current,
@@ -46,6 +56,7 @@ export async function release(
   for (const warning of prepared.warnings) say(desk, `warning: ${formatFinding(warning)}`);
   if (!desk.json) {
     for (const changes of prepared.changes) print(desk, changesScreen(desk.style, changes));
+    print(desk, diffScreen(desk.style, groups));
   }
   if (options.dryRun) {
     if (desk.json) print(desk, [toJson(prepared, true, null)]);
@@ -53,6 +64,7 @@ export async function release(
     return EXIT.fine;
   }
   await agreed(desk, prepared, options);
+  await push();
   const published = await publish();
   if (desk.json) print(desk, [toJson(prepared, false, published)]);
   for (const { release: made } of published.live) {
@@ -65,6 +77,17 @@ export async function release(
   if (options.waitSecs === null) return EXIT.fine;
   const ids = prepared.releases.map(({ release: made }) => made.rolloutId);
   return waitFor(desk, ids, options.waitSecs);
+}
+
+async function declarationFor(
+  desk: Desk,
+  typed: ReleaseTyped,
+  { flake }: ReleaseOptions,
+  { current }: Target,
+): Promise<Declared> {
+  if (flake !== null) return declarationOfFlake(desk, flake, current);
+  const declaration = declarationOf(typed.fleet, desk.surroundings.cwd);
+  return { declaration, groups: [], push: async () => {} };
 }
 
 /** Where releases go: what is current there, and, once all that can be refused was, the one step that writes. */

@@ -26,6 +26,7 @@ import { type Changes, changesOf } from "./changes.ts";
 
 /** What was typed of a release. */
 export interface ReleaseTyped {
+  /** The declaration's file, or the flake's output: for sentences. */
   readonly fleet: string;
   /** Where it goes, as people know it. */
   readonly to: string;
@@ -45,16 +46,19 @@ export interface Prepared {
 }
 
 export interface By {
-  readonly cwd: string;
   readonly createdBy: string;
   readonly now: Instant;
   /** What is current now, or null before the first release. */
   readonly current: (channel: Channel) => Promise<Release | null>;
 }
 
-/** Reads, resolves and compares; writes nothing. Everything that is wrong comes as one Refusal, a line each. */
-export async function prepare(typed: ReleaseTyped, by: By): Promise<Prepared> {
-  const declaration = withClosures(declarationOf(typed.fleet, by.cwd), typed.closures);
+/** Resolves and compares; writes nothing. Everything that is wrong comes as one Refusal, a line each. */
+export async function prepare(
+  declared: Declaration,
+  typed: ReleaseTyped,
+  by: By,
+): Promise<Prepared> {
+  const declaration = withClosures(declared, typed.closures);
   const resolved = resolve(declaration, {
     revision: typed.revision,
     createdAt: by.now,
@@ -70,8 +74,12 @@ export async function prepare(typed: ReleaseTyped, by: By): Promise<Prepared> {
     if (older !== null) throw new Refusal(`${typed.to}: ${older}. Is this machine's clock right?`);
     changes.push(changesOf(release, previous));
   }
-  const declared = declaredHosts(declaration.fleet.hosts);
-  return { declared, releases, changes, warnings: resolved.value.warnings };
+  return {
+    declared: declaredHosts(declaration.fleet.hosts),
+    releases,
+    changes,
+    warnings: resolved.value.warnings,
+  };
 }
 
 const refusalOf = (findings: readonly Finding[]): Refusal =>
