@@ -14,12 +14,16 @@ export interface TlsConfig {
   readonly allowTokenAdmin: boolean;
 }
 
-/** As typed, or as the config file has them. */
-export interface TlsFlags {
-  readonly name?: string | undefined;
+/** What names the CA. */
+export interface AuthorityFlags {
   readonly caCert?: string | undefined;
   readonly caKey?: string | undefined;
   readonly caSignCmd?: string | undefined;
+}
+
+/** As typed, or as the config file has them. */
+export interface TlsFlags extends AuthorityFlags {
+  readonly name?: string | undefined;
   readonly serverCert?: string | undefined;
   readonly serverKey?: string | undefined;
   readonly allowTokenAdmin?: boolean | undefined;
@@ -70,7 +74,12 @@ export function resolveTls(flags: TlsFlags, listenHost: string): Result<TlsConfi
   });
 }
 
-function authorityOf({ caCert, caKey, caSignCmd }: TlsFlags): Result<AuthoritySource, string> {
+/** Where the CA comes from. The error is a sentence. */
+export function authorityOf({
+  caCert,
+  caKey,
+  caSignCmd,
+}: AuthorityFlags): Result<AuthoritySource, string> {
   if (caCert === undefined) {
     return caKey === undefined && caSignCmd === undefined
       ? ok({ kind: "own" })

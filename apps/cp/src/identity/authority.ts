@@ -53,13 +53,6 @@ export async function openIssuer(source: AuthoritySource, making: Making): Promi
   }
 }
 
-/** The CA's certificate, for agents and operators to pin; null where the first start has not made it yet. */
-export function authorityPem(source: AuthoritySource, dataDir: string): string | null {
-  const path = source.kind === "own" ? certPath(dataDir) : source.certFile;
-  if (source.kind === "own" && !existsSync(path)) return null;
-  return certificatePem(readAuthority(path));
-}
-
 function readAuthority(path: string): Authority {
   const text = textOf(path);
   if (text === null) throw new Error(`${path}: there is no such file; it is the CA's certificate.`);
@@ -94,8 +87,20 @@ async function makeWhereMissing({ dataDir, random, now }: Making): Promise<void>
   const [cert, key] = [certPath(dataDir), keyPath(dataDir)];
   if (existsSync(cert)) return;
   mkdirSync(tlsDir(dataDir), { recursive: true, mode: 0o700 });
-  if (!existsSync(key)) createPrivate(key, await toKeyText(generateKey("p256"), null));
+  const text = await toKeyText(generateKey("p256"), null);
+  unlessThere(() => createPrivate(key, text));
   const privateKey = await privateKeyAt(key);
   const serial = random.bytes(SERIAL_BYTES);
-  createPublic(cert, certificatePem(await issueAuthority({ privateKey, serial, now })));
+  const authority = await issueAuthority({ privateKey, serial, now });
+  unlessThere(() => createPublic(cert, certificatePem(authority)));
+}
+
+/** A first start and a command beside it may both make them: what one has put there first, the other takes. */
+function unlessThere(create: () => void): void {
+  try {
+    create();
+  } catch (cause) {
+    const isThere = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+    if (!isThere) throw cause;
+  }
 }

@@ -1,5 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { DEFAULT_LISTEN, LOG_DAYS_DEFAULT, LOG_GIB_DEFAULT, type ServeFlags } from "../config.ts";
+import { addOperatorCommands, type OperatorProgram } from "./operatorArgv.ts";
 
 /** What a maintenance command works on; the config file may name the directory instead. */
 export interface DataFlags {
@@ -8,7 +9,7 @@ export interface DataFlags {
 }
 
 /** The commands, each with the exit code that it ends in: 0 done, 1 usage, connection or something found wrong. */
-export interface Commands {
+export interface Commands extends OperatorProgram {
   readonly init: (flags: DataFlags) => Promise<number>;
   readonly serve: (flags: ServeFlags & { readonly config?: string | undefined }) => Promise<number>;
   readonly checkConfig: (
@@ -34,13 +35,15 @@ const DATA = "the data directory: the database and its lock";
 const CONFIG = "a JSON file with the same settings; flags go before it";
 
 const EXAMPLES = `
-A control plane from nothing, on this machine:
+A control plane from nothing:
   nixwave-cp init --data ./data
-  nixwave-cp serve --data ./data --releases ./releases --insecure-loopback
-  nixwave status                      (in another terminal)
+  nixwave-cp serve --data ./data --repository ./releases --root ./root.json --name cp.example.com --listen 0.0.0.0:8460
+  nixwave-cp ca --data ./data > ca.pem        agents and operators pin it
+  nixwave-cp operator-certificate add --data ./data --name ann --role admin
+  nixwave-cp token add --data ./data --name grafana --role viewer > grafana.token
 
-Without TLS, which is not built yet, it serves the loopback only, and anyone on this machine can act as
-any host or operator: --insecure-loopback says that you accept this.
+With --insecure-loopback it serves without TLS, on the loopback only: anyone on this machine can then act as
+any host or operator.
 
 Lost or damaged:
   nixwave-cp check --data ./data                      does the database follow from its log?
@@ -133,6 +136,7 @@ export function createProgram({ commands, version, exit, ...out }: ProgramPorts)
     .description("end that wait early; the control plane must be stopped meanwhile")
     .requiredOption("--reason <text>", "why; it is in the log beside your name")
     .action(async (flags) => exit(await commands.resumeAfterRestore(flags)));
+  addOperatorCommands(program, commands, exit);
   program
     .command("version")
     .description("print the version")

@@ -18,6 +18,7 @@ import { type Connection, databasePath, openDatabase, openReadOnly } from "../st
 import type { Commands, DataFlags } from "./argv.ts";
 import { granted } from "./granted.ts";
 import { openWriter } from "./openWriter.ts";
+import { operatorCommands, type Said } from "./operatorCommands.ts";
 import { ParkedPolls } from "./parkedPolls.ts";
 import { lockDataDir } from "./processLock.ts";
 import { messageOf, preflight, sayConfig, serve } from "./serveCommand.ts";
@@ -148,11 +149,28 @@ export function createCommands(ports: CommandPorts): Commands {
     return fault === null ? 0 : fail(fault);
   };
 
+  const operators = operatorCommands(ports.world);
+  const about = (flags: DataFlags, act: (dir: string) => Promise<Said>): Promise<number> =>
+    reads(flags, async (dir) => {
+      const { secret, lines } = await act(dir);
+      if (secret === null) return lines;
+      for (const line of lines) ports.writeErr(`${line}\n`);
+      return [secret];
+    });
+
   return {
+    ca: (flags) => about(flags, (dir) => operators.ca(dir, flags)),
+    tokenAdd: (flags) => about(flags, (dir) => operators.tokenAdd(dir, flags)),
+    tokenList: (flags) => about(flags, (dir) => operators.tokenList(dir)),
+    tokenRevoke: (id, flags) => about(flags, (dir) => operators.tokenRevoke(dir, id)),
+    certificateAdd: (flags) => about(flags, (dir) => operators.certificateAdd(dir, flags)),
+    certificateList: (flags) => about(flags, (dir) => operators.certificateList(dir)),
+    certificateRevoke: (serial, flags) =>
+      about(flags, (dir) => operators.certificateRevoke(dir, serial)),
     init: (flags) =>
       reads(flags, (dir) => [
         `made ${init(dir, ports.world().clock.now()).path}`,
-        `next: nixwave-cp serve --data ${dir} --releases DIR --insecure-loopback`,
+        `next: nixwave-cp serve --data ${dir} --repository DIR --root FILE`,
       ]),
     serve: (flags) => configured(flags, (config) => serve(config, ports)),
     checkConfig: (flags) =>
@@ -177,7 +195,8 @@ export function createCommands(ports: CommandPorts): Commands {
         return [
           `restored ${path}: dispatches of ${channels} channels wait until their hosts were heard`,
           "what operators did since the backup is lost, quarantines that they lifted or freezes among it",
-          `next: nixwave-cp serve --data ${dir} --releases DIR --insecure-loopback`,
+          "tokens and operators' certificates that were revoked since are in force again: nixwave-cp token list",
+          `next: nixwave-cp serve --data ${dir} --repository DIR --root FILE`,
         ];
       }),
     resumeAfterRestore: (flags) => writes(flags, (dir) => resume(dir, flags.reason, ports.world())),
