@@ -119,6 +119,19 @@ export const channelStatus = z
   .readonly();
 export type ChannelStatus = z.output<typeof channelStatus>;
 
+/** The signed repository as the CP mirrors it. */
+export const repositoryStatus = z
+  .object({
+    /** What is wrong with all of it: an attack's name for machines, a sentence for people. What is wrong with one channel is its `unverified`. */
+    problem: z.object({ code: z.string(), reason: z.string() }).readonly().nullable(),
+    /** Until when each role of the state verified last is valid, the first to end first; `due` at a quarter of its validity left. */
+    expiries: z
+      .array(z.object({ role: z.string(), expiresAt: at, due: z.boolean() }).readonly())
+      .readonly(),
+  })
+  .readonly();
+export type RepositoryStatus = z.output<typeof repositoryStatus>;
+
 /** `now` is the CP's clock: ages and times left are reckoned against it, never against the reader's. */
 export const statusView = z
   .object({
@@ -126,6 +139,7 @@ export const statusView = z
     readySince: at,
     newest,
     channels: z.array(channelStatus).readonly(),
+    repository: repositoryStatus.optional(),
     /** Known, and in no release. */
     unlistedHosts: count,
     next,

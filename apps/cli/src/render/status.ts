@@ -1,8 +1,9 @@
+import { secsBetween } from "@nixwave/effects";
 import type { ChannelStatus, RolloutSummary, StatusView } from "@nixwave/protocol";
 import { scopeWords } from "../narrate/input.ts";
 import { heldBy } from "./block.ts";
 import { rolloutState } from "./cell.ts";
-import { ago } from "./duration.ts";
+import { age, ago } from "./duration.ts";
 import { counted, shortRollout } from "./name.ts";
 import { harmless, paint, type Style } from "./style.ts";
 import { table } from "./table.ts";
@@ -22,6 +23,7 @@ export function statusScreen(style: Style, view: StatusView): readonly string[] 
   if (view.channels.length === 0) {
     return [
       "No channel was released yet.",
+      ...repositoryLines(style, view),
       ...nextLine(style, view.next, ["nixwave init", "nixwave release"]),
     ];
   }
@@ -33,7 +35,32 @@ export function statusScreen(style: Style, view: StatusView): readonly string[] 
     const are = view.unlistedHosts === 1 ? "is" : "are";
     lines.push(`${counted(view.unlistedHosts, "host")} ${are} known and in no release.`);
   }
-  return [...lines, ...nextLine(style, view.next)];
+  return [...lines, ...repositoryLines(style, view), ...nextLine(style, view.next)];
+}
+
+/** What is wrong with the repository, or will be soon: silence there is what nobody notices until no release goes out. */
+function repositoryLines(style: Style, { repository, now }: StatusView): readonly string[] {
+  if (repository === undefined) return [];
+  const lines: string[] = [];
+  const { problem, expiries } = repository;
+  if (problem !== null) {
+    const said = `✗ The repository can't be trusted or read (${problem.code}): ${harmless(problem.reason)}`;
+    lines.push(paint(style, "bad", said));
+  }
+  const over = expiries.filter(({ expiresAt }) => expiresAt <= now);
+  const due = expiries.filter((expiry) => expiry.due && expiry.expiresAt > now);
+  const roles = (of: typeof expiries) => of.map(({ role }) => harmless(role)).join(", ");
+  if (over.length > 0) {
+    const said = `✗ No longer valid: ${roles(over)}. Nothing new starts until it is signed anew: nixwave refresh, or nixwave release for a channel.`;
+    lines.push(paint(style, "bad", said));
+  }
+  const [first] = due;
+  if (first !== undefined) {
+    const left = age(secsBetween(now, first.expiresAt));
+    const said = `! Valid for ${left} more: ${roles(due)}. Sign anew in time: nixwave refresh, or nixwave release for a channel.`;
+    lines.push(paint(style, "waiting", said));
+  }
+  return lines;
 }
 
 const isHalted = ({ rollout }: ChannelStatus): boolean =>

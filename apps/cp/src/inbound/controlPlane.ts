@@ -8,7 +8,9 @@ import { type FleetTrust, NOTHING_SIGNED } from "../fleetTrust.ts";
 import { sqliteLog } from "../log/sqliteLog.ts";
 import type { Writer } from "../loop.ts";
 import { archiveDir } from "../maintenance/archive.ts";
-import { mirrorOf } from "../repository/trustedRepository.ts";
+import { databaseGauge } from "../perform/databaseMetrics.ts";
+import { repositoryGauges } from "../perform/repositoryMetrics.ts";
+import { mirrorOf, type TrustedRepository } from "../repository/trustedRepository.ts";
 import { createServer } from "../server.ts";
 import { type Connection, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
 import { openReader, type Reader } from "../store/reader.ts";
@@ -40,6 +42,7 @@ export interface ControlPlane {
   readonly server: FastifyInstance;
   readonly writer: Writer;
   readonly watch: ReleaseWatch;
+  readonly repository: TrustedRepository | null;
   /** Refuses new work, answers parked polls with 204, decides and commits what was taken, closes; within STOP_MS. */
   readonly stop: () => Promise<void>;
 }
@@ -63,6 +66,7 @@ interface Parts extends WorldPorts {
   readonly releases: ServedReleases;
   readonly mirrored: MirroredFiles;
   readonly watch: ReleaseWatch;
+  readonly repository: TrustedRepository | null;
   readonly metrics: () => Promise<string>;
   readonly stopping: () => boolean;
   readonly inFlight: InFlight;
@@ -143,6 +147,14 @@ async function openStreams(
   return { writer, streams };
 }
 
+/** With the gauges that are read off the disk and the repository. */
+function registryOf(database: string, { repository }: OpenReleases, { clock }: WorldPorts) {
+  const registry = new Registry();
+  databaseGauge(registry, database);
+  if (repository !== null) repositoryGauges(registry, { repository, clock });
+  return registry;
+}
+
 const servedOf = ({ releases, dataDir }: ServeConfig, writer: Writer) =>
   new ServedReleases(
     releases.kind === "unsigned" ? releases.directory : join(dataDir, "none"),
@@ -174,7 +186,7 @@ export async function startControlPlane(
   const db = openDatabase(path);
   const reader = openReader(path);
   const polls = new ParkedPolls(PARKED_MAX);
-  const registry = new Registry();
+  const registry = registryOf(path, opened, world);
   const { writer, streams } = await openStreams(db, { polls, registry, world, reader });
   const releases = servedOf(config, writer);
   const watch = watchOf(opened, writer, world);
@@ -190,6 +202,7 @@ export async function startControlPlane(
     reader,
     polls,
     releases,
+    repository: opened.repository,
     mirrored: directoryFiles(mirrorOf(config.dataDir)),
     watch,
     metrics: () => registry.metrics(),
@@ -226,7 +239,7 @@ export async function startControlPlane(
     const url = urlOf(config, server);
     world.log.log("info", "listening", { url, pid: process.pid, data: path });
     await watch.start();
-    return { url, server, writer, watch, stop };
+    return { url, server, writer, watch, repository: opened.repository, stop };
   } catch (cause) {
     await stop();
     throw cause;

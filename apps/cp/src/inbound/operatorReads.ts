@@ -16,6 +16,7 @@ import { eventsPage, readAll } from "../views/logLines.ts";
 import { mapPage, type Page, type PageAsk, page } from "../views/page.ts";
 import { quarantineView } from "../views/quarantineView.ts";
 import { everyHost, isKnown } from "../views/releaseHost.ts";
+import { type RepositoryHealth, repositoryStatus } from "../views/repositoryStatus.ts";
 import { rolloutOf, rolloutSummary } from "../views/rolloutSummary.ts";
 import { rolloutView } from "../views/rolloutView.ts";
 import { statusView } from "../views/statusView.ts";
@@ -31,6 +32,7 @@ export interface ReadPorts {
   readonly unitLogs: UnitLogs;
   readonly streams: StreamReaders;
   readonly clock: Clock;
+  readonly repository: RepositoryHealth | null;
   readonly metrics: () => Promise<string>;
 }
 
@@ -126,11 +128,22 @@ function transitionsOf(
 
 type FleetReads = "getStatus" | "getRollouts" | "getRollout" | "getRolloutHosts" | "getHosts";
 
-function fleetReads({ writer, reader, clock }: ReadPorts): Pick<OperatorReads, FleetReads> {
+function fleetReads({
+  writer,
+  reader,
+  clock,
+  repository,
+}: ReadPorts): Pick<OperatorReads, FleetReads> {
   const newest = () => writer.logHead()?.offset ?? null;
   return {
-    getStatus: () =>
-      statusView(writer.fleet(), { readySince: writer.readySince, newest: newest() }, clock.now()),
+    getStatus: () => {
+      const now = clock.now();
+      const about = { readySince: writer.readySince, newest: newest() };
+      const view = statusView(writer.fleet(), about, now);
+      return repository === null
+        ? view
+        : { ...view, repository: repositoryStatus(repository, now) };
+    },
     getRollouts: ({ query }) => {
       const fleet = writer.fleet();
       const now = clock.now();

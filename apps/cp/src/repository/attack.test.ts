@@ -1,25 +1,13 @@
 import { addSecs } from "@nixwave/effects";
-import { ATTACKS_SEEN, edge, Forger, NOW, stable } from "@nixwave/protocol/attacks.fixture";
+import { ATTACKS_SEEN, edge, Forger, stable } from "@nixwave/protocol/attacks.fixture";
 import { afterEach, expect, test } from "vitest";
-import { openPlane, type TestPlane } from "../endToEnd/plane.fixture.ts";
 import { operatorClient } from "../endToEnd/scriptedAgent.fixture.ts";
+import { planeOn } from "./plane.fixture.ts";
 
 const open: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
 });
-
-/** A control plane on what a forger writes; the repository is looked at as the watch does, a second after NOW. */
-async function planeOf(forger: Forger): Promise<TestPlane> {
-  const rootFile = `${forger.directory}/metadata/1.root.json`;
-  const place = { kind: "directory", directory: forger.directory } as const;
-  const plane = await openPlane({ releases: () => ({ kind: "repository", place, rootFile }) });
-  open.push(() => plane.close());
-  plane.time.now = NOW;
-  plane.time.pass(1);
-  await plane.plane.watch.look();
-  return plane;
-}
 
 test.each(ATTACKS_SEEN)(
   "$name: nothing is planned from it, and $code is in the log and in why",
@@ -27,7 +15,9 @@ test.each(ATTACKS_SEEN)(
     const forger = Forger.honest();
     open.push(() => forger.remove());
     const strike = prepare(forger);
-    const { plane, time, logged } = await planeOf(forger);
+    const test = await planeOn(forger);
+    open.push(() => test.close());
+    const { plane, time, logged } = test;
     const fleet = () => plane.writer.fleet();
     const newest = () => [stable, edge].map((channel) => fleet().newestRollout(channel)?.rolloutId);
     const before = newest();

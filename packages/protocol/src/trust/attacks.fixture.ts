@@ -3,7 +3,7 @@ import { host } from "../release.fixture.ts";
 import type { TrustProblem } from "./attack.ts";
 import { edge, type Forger, forgeKey, NOW, stable } from "./forger.fixture.ts";
 
-export { edge, Forger, NOW, stable } from "./forger.fixture.ts";
+export { edge, Forger, forgeKey, NOW, stable } from "./forger.fixture.ts";
 
 /** What a mirror, a thief of some keys, or one channel's owner does to everyone else. */
 export interface Attack {
@@ -32,6 +32,16 @@ const attack = (
 const LATER = addSecs(NOW, 60);
 const evil = (forger: Forger, channel = stable, hosts = [host("a", 1)]): Release =>
   forger.release(channel, hosts, { createdAt: LATER, note: "evil" });
+
+/** An honest release of stable, so many seconds after NOW. */
+export function releaseLater(forger: Forger, secs: number): Release {
+  const hosts = [host("a", 1), host("b", 2)];
+  const release = forger
+    .next("stable")
+    .release(stable, hosts, { createdAt: addSecs(NOW, secs), note: `after ${secs} s` });
+  forger.writeAll();
+  return release;
+}
 
 const onStable = { on: stable } as const;
 const onEdge = { on: edge } as const;
