@@ -47,6 +47,27 @@ Examples:
     });
 }
 
+const RELEASE_HELP = `
+A broken declaration writes nothing: every fault is named with its line. Hosts that are new, or have another SSH key, are signed
+into fleet/hosts.json first. Where more people have to sign, it waits in the repository, and this ends with 3: nixwave sign
+--flake evaluates and builds the systems, digests their closures, says what changes by package on which hosts, and pushes them.
+With --json: { dryRun, releases: [{ channel, rolloutId, previous, hosts, added, removed, moved, rules }], warnings, live, waiting }.
+
+Examples:
+  $ nixwave release --flake .#fleet --dry-run
+  $ nixwave release --flake .#fleet --push-cmd "attic push main" --hosts @web
+  $ nixwave release --flake .#fleet --copy-to "s3://cache?secret-key=/run/secrets/cache.key"
+  $ nixwave release --dry-run
+  $ nixwave release --note "kernel 6.12.9"
+  $ nixwave release --closure web-1=$(basename $(readlink result))
+  $ nixwave release --wait --timeout 2h && echo healthy
+  $ NIXWAVE_KEY=/run/secrets/ci.key nixwave release --repository releases --yes`;
+
+const PUSH_COMMAND = new Option(
+  "--push-cmd <COMMAND>",
+  "takes the closures' store paths as arguments",
+).conflicts("copyTo");
+
 function releaseCommand(root: Root, shell: Shell): void {
   signing(
     root
@@ -67,11 +88,7 @@ function releaseCommand(root: Root, shell: Shell): void {
     )
     .option("--hosts <SELECTOR>", "of the flake's: these anew, the others keep their closures")
     .option("--no-build", "refuse what is not built yet")
-    .addOption(
-      new Option("--push-cmd <COMMAND>", "takes the closures' store paths as arguments").conflicts(
-        "copyTo",
-      ),
-    )
+    .addOption(PUSH_COMMAND)
     .option("--copy-to <STORE>", "nix copy the closures there, before the release goes live")
     .option("--repository <DIR>", REPOSITORY)
     .addOption(
@@ -85,24 +102,7 @@ function releaseCommand(root: Root, shell: Shell): void {
     .option("--dry-run", "say what would change, and write nothing; takes no key")
     .option("--wait", "until the control plane has rolled it out, or it is stopped")
     .option("--timeout <DURATION>", "give up waiting after this", "1h")
-    .addHelpText(
-      "after",
-      `
-A broken declaration writes nothing: every fault is named with its line. Hosts that are new, or have another SSH key, are signed
-into fleet/hosts.json first. Where more people have to sign, it waits in the repository, and this ends with 3: nixwave sign
---flake evaluates and builds the systems, digests their closures, says what changes by package on which hosts, and pushes them.
-With --json: { dryRun, releases: [{ channel, rolloutId, previous, hosts, added, removed, moved, rules }], warnings, live, waiting }.
-
-Examples:
-  $ nixwave release --flake .#fleet --dry-run
-  $ nixwave release --flake .#fleet --push-cmd "attic push main" --hosts @web
-  $ nixwave release --flake .#fleet --copy-to "s3://cache?secret-key=/run/secrets/cache.key"
-  $ nixwave release --dry-run
-  $ nixwave release --note "kernel 6.12.9"
-  $ nixwave release --closure web-1=$(basename $(readlink result))
-  $ nixwave release --wait --timeout 2h && echo healthy
-  $ NIXWAVE_KEY=/run/secrets/ci.key nixwave release --repository releases --yes`,
-    )
+    .addHelpText("after", RELEASE_HELP)
     .action(
       async ({ fleet, to, repository, closure, note, yes = false, dryRun = false, ...typed }) => {
         const { surroundings } = shell;

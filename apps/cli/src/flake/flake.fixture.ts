@@ -7,7 +7,7 @@ import { onTestFinished } from "vitest";
 export interface FlakeFolder {
   readonly folder: string;
   readonly store: string;
-  write(file: string, text: string): void;
+  readonly write: (file: string, text: string) => void;
 }
 
 /** Nix without root's configuration: no sandbox, no cache to ask, a store below the folder. The process keeps it for its tests. */
