@@ -1,8 +1,8 @@
 import { Command, CommanderError } from "@commander-js/extra-typings";
 import { actionCommands } from "./commandLine/actions.ts";
 import { hostIdentityCommands } from "./commandLine/hosts.ts";
-import { keyCommands } from "./commandLine/keys.ts";
 import { importCommands } from "./commandLine/imports.ts";
+import { keyCommands } from "./commandLine/keys.ts";
 import { readCommands } from "./commandLine/reads.ts";
 import { releaseCommands } from "./commandLine/releases.ts";
 import { trustCommands } from "./commandLine/trust.ts";
