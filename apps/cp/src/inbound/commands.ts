@@ -18,7 +18,7 @@ import { type Connection, databasePath, openDatabase, openReadOnly } from "../st
 import type { Commands, DataFlags } from "./argv.ts";
 import { granted } from "./granted.ts";
 import { openWriter } from "./openWriter.ts";
-import { operatorCommands, type Said } from "./operatorCommands.ts";
+import { operatorCommands, operatorProgram, type Said } from "./operatorCommands.ts";
 import { ParkedPolls } from "./parkedPolls.ts";
 import { lockDataDir } from "./processLock.ts";
 import { messageOf, preflight, sayConfig, serve } from "./serveCommand.ts";
@@ -113,8 +113,8 @@ async function resume(
   });
 }
 
-/** The commands over this machine. Each error is one sentence on stderr and exit code 1. */
-export function createCommands(ports: CommandPorts): Commands {
+/** What every command has in common: where it works, what it says, and the exit code. */
+function answering(ports: CommandPorts) {
   const say = (line: string): void => ports.writeOut(`${line}\n`);
   const fail = (sentence: string): number => {
     ports.writeErr(`${sentence}\n`);
@@ -143,13 +143,6 @@ export function createCommands(ports: CommandPorts): Commands {
         lock.value.release();
       }
     });
-  const configured = async (flags: Flags, go: (config: ServeConfig) => Promise<string | null>) => {
-    const config = serveConfig(flags);
-    const fault = config.ok ? await go(config.value) : config.error;
-    return fault === null ? 0 : fail(fault);
-  };
-
-  const operators = operatorCommands(ports.world);
   const about = (flags: DataFlags, act: (dir: string) => Promise<Said>): Promise<number> =>
     reads(flags, async (dir) => {
       const { secret, lines } = await act(dir);
@@ -157,16 +150,20 @@ export function createCommands(ports: CommandPorts): Commands {
       for (const line of lines) ports.writeErr(`${line}\n`);
       return [secret];
     });
+  return { say, fail, reads, writes, about };
+}
+
+/** The commands over this machine. Each error is one sentence on stderr and exit code 1. */
+export function createCommands(ports: CommandPorts): Commands {
+  const { say, fail, reads, writes, about } = answering(ports);
+  const configured = async (flags: Flags, go: (config: ServeConfig) => Promise<string | null>) => {
+    const config = serveConfig(flags);
+    const fault = config.ok ? await go(config.value) : config.error;
+    return fault === null ? 0 : fail(fault);
+  };
 
   return {
-    ca: (flags) => about(flags, (dir) => operators.ca(dir, flags)),
-    tokenAdd: (flags) => about(flags, (dir) => operators.tokenAdd(dir, flags)),
-    tokenList: (flags) => about(flags, (dir) => operators.tokenList(dir)),
-    tokenRevoke: (id, flags) => about(flags, (dir) => operators.tokenRevoke(dir, id)),
-    certificateAdd: (flags) => about(flags, (dir) => operators.certificateAdd(dir, flags)),
-    certificateList: (flags) => about(flags, (dir) => operators.certificateList(dir)),
-    certificateRevoke: (serial, flags) =>
-      about(flags, (dir) => operators.certificateRevoke(dir, serial)),
+    ...operatorProgram(operatorCommands(ports.world), about),
     init: (flags) =>
       reads(flags, (dir) => [
         `made ${init(dir, ports.world().clock.now()).path}`,

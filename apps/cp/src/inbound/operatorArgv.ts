@@ -1,4 +1,4 @@
-import { Command, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { ROLES } from "@nixwave/protocol";
 import type { AuthorityFlags } from "../tlsConfig.ts";
 import type { DataFlags } from "./argv.ts";

@@ -23,6 +23,8 @@ import {
 } from "../maintenance/operators.ts";
 import { type Connection, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
 import { type AuthorityFlags, authorityOf } from "../tlsConfig.ts";
+import type { DataFlags } from "./argv.ts";
+import type { OperatorProgram } from "./operatorArgv.ts";
 import type { WorldPorts } from "./world.ts";
 
 export interface GrantFlags {
@@ -114,7 +116,23 @@ export function operatorCommands(world: () => WorldPorts) {
       writing(dir, (db) => said([takeCertificate(db, serial, now())])),
   };
 }
-export type OperatorCommands = ReturnType<typeof operatorCommands>;
+
+/** The commands as the command line has them; `about` finds the data directory, and says what came of it. */
+export function operatorProgram(
+  commands: ReturnType<typeof operatorCommands>,
+  about: (flags: DataFlags, act: (dir: string) => Promise<Said>) => Promise<number>,
+): OperatorProgram {
+  return {
+    ca: (flags) => about(flags, (dir) => commands.ca(dir, flags)),
+    tokenAdd: (flags) => about(flags, (dir) => commands.tokenAdd(dir, flags)),
+    tokenList: (flags) => about(flags, (dir) => commands.tokenList(dir)),
+    tokenRevoke: (id, flags) => about(flags, (dir) => commands.tokenRevoke(dir, id)),
+    certificateAdd: (flags) => about(flags, (dir) => commands.certificateAdd(dir, flags)),
+    certificateList: (flags) => about(flags, (dir) => commands.certificateList(dir)),
+    certificateRevoke: (serial, flags) =>
+      about(flags, (dir) => commands.certificateRevoke(dir, serial)),
+  };
+}
 
 /** Before anything is granted: what is written to no file helps nobody. */
 function refuseTaken(path: string): void {
