@@ -1,48 +1,49 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isChannel } from "@nixwave/effects";
-import { readCurrent, readRelease } from "@nixwave/protocol";
+import type { Release } from "@nixwave/effects";
+import { openRepository, releaseOf } from "@nixwave/protocol";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { EXAMPLE_FLEET } from "../exampleFleet.ts";
-import { readerOf } from "../release/publish.ts";
-import { AWAY, cannedCp, type Ran, runCli, viewOf, withField } from "../run.fixture.ts";
+import { AWAY, cannedCp, type Ran, runCli, TEST_NOW, viewOf, withField } from "../run.fixture.ts";
 
 let folder = "";
-beforeEach(() => {
+let made: readonly string[] = [];
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "nixwave-cli-"));
+  await runCli(["init"], { cwd: folder });
+  made = written();
 });
 afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const release = (args: readonly string[] = [], file = "fleet.yaml"): Promise<Ran> =>
-  runCli(["release", "--fleet", file, "--to", "releases", ...args], { cwd: folder });
+const release = (args: readonly string[] = [], now = TEST_NOW): Promise<Ran> =>
+  runCli(["release", ...args], { cwd: folder, now });
 
 const written = (): readonly string[] => {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true });
   return files.filter((one) => one.isFile()).map(({ name }) => name);
 };
 
-async function currentRelease() {
-  const channel = "stable";
-  if (!isChannel(channel)) throw new Error("stable is a channel");
-  const read = readerOf(join(folder, "releases"));
-  const ref = await readCurrent(read, channel);
-  if (!ref.ok) throw new Error(ref.error.reason);
-  const found = await readRelease(read, { channel, ref: ref.value });
-  if (!found.ok) throw new Error(found.error.reason);
-  return found.value.value;
+async function currentRelease(): Promise<Release> {
+  const directory = join(folder, "releases");
+  const repository = await openRepository(directory);
+  if (!repository.ok) throw new Error(repository.error.reason);
+  const [[channel, file] = []] = repository.value.live.channels;
+  const found =
+    channel === undefined || file === undefined ? null : await releaseOf(directory, channel, file);
+  if (found === null) throw new Error("nothing is released");
+  return found;
 }
 
 test("a release is read back as it was declared", async () => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
   const closure = `${"5kxq1".padEnd(32, "0")}-web-1-os-9`;
   const ran = await release(["--note", "kernel", "--closure", `web-1=/nix/store/${closure}`]);
   expect(ran.code).toBe(0);
-  const made = await currentRelease();
-  expect(made).toMatchObject({ note: "kernel", createdBy: "ops-2", revision: null });
-  expect(made.hosts.map(({ host, wave }) => `${host} ${wave}`)).toEqual([
+  const now = await currentRelease();
+  expect(now).toMatchObject({ note: "kernel", createdBy: "ops-2", revision: null });
+  expect(now.hosts.map(({ host, wave }) => `${host} ${wave}`)).toEqual([
     "canary-1 1",
     "db-1 2",
     "web-1 2",
@@ -52,17 +53,16 @@ test("a release is read back as it was declared", async () => {
     "cache-1 3",
     "mail-1 3",
   ]);
-  expect(made.hosts.find(({ host }) => host === "web-1")?.closure).toBe(closure);
-  expect(made.budgets).toEqual([
+  expect(now.hosts.find(({ host }) => host === "web-1")?.closure).toBe(closure);
+  expect(now.budgets).toEqual([
     { name: "web", hosts: ["web-1", "web-2", "web-3", "web-4"], maxInFlight: 2 },
   ]);
   expect(written().filter((name) => name.endsWith(".new"))).toEqual([]);
 });
 
 test("it says what changes, and a dry run writes nothing", async () => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
   const first = await release(["--dry-run"]);
-  expect(written()).toEqual(["fleet.yaml"]);
+  expect(written()).toEqual(made);
   expect(first.data).toMatch(/ {2}new: canary-1, db-1/);
   expect(first.talk).toMatch(/would queue a dispatch: canary-1 may move to 00000…-canary-1-os-1/);
   await release();
@@ -71,7 +71,7 @@ test("it says what changes, and a dry run writes nothing", async () => {
     join(folder, "fleet.yaml"),
     EXAMPLE_FLEET.replace("db-1-os-1", "db-1-os-2").replace("maxInFlight: 2", "maxInFlight: 1"),
   );
-  // The clock of these runs stands still, and a release is never older than the one before it.
+  // Two releases of the same instant: the clock has gone back, or stood still.
   const older = await release(["--dry-run"]);
   expect(older.code).toBe(1);
   expect(older.talk).toMatch(/no later than the newest one/);
@@ -119,7 +119,7 @@ test.each(BROKEN)(
     expect(ran.talk).toMatch(said);
     expect(ran.talk).toMatch(/^nixwave: nothing was released\.\n/);
     expect(ran.data).toBe("");
-    expect(written()).toEqual(["fleet.yaml"]);
+    expect(written()).toEqual(made);
   },
 );
 
@@ -139,43 +139,38 @@ const BAD_ARGUMENTS: readonly [args: readonly string[], said: RegExp][] = [
 ];
 
 test.each(BAD_ARGUMENTS)("%j is refused, and nothing is written", async (args, said) => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
   const ran = await release(args);
   expect(ran.code).toBe(1);
   expect(ran.talk).toMatch(said);
-  expect(written()).toEqual(["fleet.yaml"]);
+  expect(written()).toEqual(made);
 });
 
 test("a folder that can't be written to is named, and what was current stays current", async () => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
-  writeFileSync(join(folder, "releases"), "a file where the folder should be");
+  writeFileSync(join(folder, "releases/targets/stable"), "a file where the folder should be");
   const ran = await release();
   expect(ran.code).toBe(1);
-  expect(ran.talk).toMatch(/releases.*(could not be|can't be)/);
-  expect(written().toSorted()).toEqual(["fleet.yaml", "releases"]);
+  expect(ran.talk).toMatch(/^nixwave: .*releases: could not be written: [^\n]*\n$/);
+  expect(written().toSorted()).toEqual([...made, "stable"].toSorted());
 });
 
 test("a person who is asked may say no", async () => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
-  const args = ["release", "--fleet", "fleet.yaml", "--to", "releases"];
+  const args = ["release"];
   const no = await runCli(args, { cwd: folder, answer: "n" });
   expect(no).toMatchObject({ code: 1 });
   expect(no.talk).toBe("Release 1 channel? [y/N] nixwave: Nothing was released.\n");
-  expect(written()).toEqual(["fleet.yaml"]);
+  expect(written()).toEqual(made);
   const yes = await runCli(args, { cwd: folder, answer: "y" });
   expect(yes.code).toBe(0);
 });
 
 test("a half-made folder of an interrupted release does not stand in the way of the next", async () => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
-  mkdirSync(join(folder, "releases/stable"), { recursive: true });
-  writeFileSync(join(folder, "releases/stable/current.json.abc.new"), "{");
+  mkdirSync(join(folder, "releases/targets/stable"), { recursive: true });
+  writeFileSync(join(folder, "releases/targets/stable/current.json.123.new"), "{");
   expect((await release()).code).toBe(0);
   expect((await currentRelease()).hosts.length).toBe(8);
 });
 
 test("release --wait outlives a control plane that is away for a moment, and says so once", async () => {
-  writeFileSync(join(folder, "fleet.yaml"), EXAMPLE_FLEET);
   const moving: unknown = Reflect.get(Object(viewOf("rollout")), "view");
   const completed = withField(moving, ["rollout", "state"], "Completed");
   let answer: unknown = moving;
@@ -183,7 +178,7 @@ test("release --wait outlives a control plane that is away for a moment, and say
     const asked = cp.asked.at(-1);
     return { [`${asked?.method} ${asked?.path}`]: answer };
   });
-  const args = ["--fleet", "fleet.yaml", "--to", "releases", "--wait", "--cp", cp.url];
+  const args = ["--wait", "--cp", cp.url];
   const ran = await runCli(["release", ...args], {
     cwd: folder,
     onWait: (waits) => {
