@@ -54,8 +54,8 @@ export function httpControlPlane(base: string, host: HostName | null, http: Http
     repositoryFile: async (journalId, path, { bytesMax, signal }) => {
       // A refusal in words must fit too, however short the file is.
       const answerBytesMax = Math.max(bytesMax, PROBLEM_BYTES_MAX);
-      const { call } = clientFor(journalId, { ...USUAL, answerBytesMax });
-      const answer = await askForFile(call, path, signal);
+      const asked = clientFor(journalId, { ...USUAL, answerBytesMax });
+      const answer = await askForFile(asked, path, signal);
       if (answer.ok) return { kind: "answered", value: answer.value };
       const { error } = answer;
       if (error.code === "not-found") return { kind: "answered", value: null };
@@ -81,16 +81,19 @@ export function httpControlPlane(base: string, host: HostName | null, http: Http
 
 /** A path that no route takes is one that a hostile repository names: it leads nowhere. */
 async function askForFile(
-  call: Client["call"],
+  asked: Client,
   path: string,
   signal: AbortSignal,
 ): Promise<Result<Uint8Array | null, Problem | Unreachable>> {
   const [kind = "", first = "", second = "", ...rest] = path.split("/");
   if (kind === "metadata" && second === "" && rest.length === 0)
-    return await call("getMetadataFile", { params: { file: first }, signal });
+    return await asked.call("getMetadataFile", { params: { file: first }, signal });
   const folder = parseChannel(first);
   if (kind === "targets" && folder.ok && rest.length === 0)
-    return await call("getTargetFile", { params: { folder: folder.value, file: second }, signal });
+    return await asked.call("getTargetFile", {
+      params: { folder: folder.value, file: second },
+      signal,
+    });
   return ok(null);
 }
 
