@@ -46,7 +46,7 @@ export function credentialsOf(surroundings: Surroundings, typed: ConnectionTyped
   }
   if (authorityFile === undefined) {
     throw new Refusal(
-      "--cp https://… needs --authority FILE (or NIXWAVE_AUTHORITY): the PEM of the authority that the control plane's certificate is from. It prints where it keeps it when it starts.",
+      "--cp https://… needs --authority FILE (or NIXWAVE_AUTHORITY): the PEM of the authority that the control plane's certificate is from. On its machine: nixwave-cp ca --data DIR > ca.pem",
     );
   }
   const authority = textIn(surroundings, "--authority", authorityFile);
@@ -60,7 +60,7 @@ export function credentialsOf(surroundings: Surroundings, typed: ConnectionTyped
   }
   if (tokenFile === undefined) {
     throw new Refusal(
-      "who are you? Name a token's file of mode 0600 with --token-file FILE (or NIXWAVE_TOKEN_FILE), or a certificate with --cert and --cert-key. An admin makes a token with: nixwave-cp token add",
+      "who are you? Name a token's file of mode 0600 with --token-file FILE (or NIXWAVE_TOKEN_FILE), or a certificate with --cert and --cert-key. On the control plane's machine: nixwave-cp token add, or nixwave-cp operator-certificate add",
     );
   }
   const token = secretIn(surroundings, "--token-file", tokenFile);
