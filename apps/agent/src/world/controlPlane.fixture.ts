@@ -19,6 +19,7 @@ import {
   supersede,
 } from "@nixwave/effects";
 import {
+  type DispatchOffer,
   decodeLine,
   dispatchOffer,
   eventsAnswer,
@@ -72,6 +73,10 @@ export class TestControlPlane {
   refuse: ((line: Line) => string | null) | null = null;
   /** Polls are answered at once, as by one that is about to stop. */
   hurried = false;
+  /** What it says instead of what it means. */
+  lie: (offer: DispatchOffer) => DispatchOffer = (offer) => offer;
+  /** The signed repository that it serves, where it has one. */
+  repository: ((pathname: string) => Promise<HttpAnswer | null>) | null = null;
   readonly heartbeats: Heartbeat[] = [];
   /** So many answers to events get lost on their way, after they were taken. */
   answersToLose = 0;
@@ -168,6 +173,8 @@ export class TestControlPlane {
     if (!isJournalId(journalId)) throw new Error(`${pathname} came without a journal`);
     if (!this.journals.includes(journalId)) this.journals.push(journalId);
     if (this.journals.at(-1) !== journalId) return refusal("old-journal");
+    const served = await this.repository?.(pathname);
+    if (served) return served;
     if (pathname.startsWith("/v1/releases/")) {
       const bytes = this.files.get(pathname.slice("/v1/releases/".length));
       return bytes === undefined ? refusal("not-found") : { status: 200, headers: {}, body: bytes };
@@ -237,18 +244,21 @@ export class TestControlPlane {
       this.mirrors.set(rolloutId, { record, lastHash: null });
     }
     return json(
-      z.encode(dispatchOffer, {
-        rolloutId,
-        channel,
-        ref,
-        targetClosure,
-        attempt,
-        wave: 1,
-        soakDueAt,
-        dispatchedAt,
-        leaseSecs: LEASE_SECS,
-        timestampVersion: null,
-      }),
+      z.encode(
+        dispatchOffer,
+        this.lie({
+          rolloutId,
+          channel,
+          ref,
+          targetClosure,
+          attempt,
+          wave: 1,
+          soakDueAt,
+          dispatchedAt,
+          leaseSecs: LEASE_SECS,
+          timestampVersion: null,
+        }),
+      ),
     );
   }
 

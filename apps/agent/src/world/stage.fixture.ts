@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Release } from "@nixwave/effects";
 import { afterEach, beforeEach, expect } from "vitest";
-import { World } from "./world.fixture.ts";
+import { type MakeReleases, World } from "./world.fixture.ts";
 
 /** A fresh world for each test of a file, and the words in which its stories are told. */
 export interface Stage {
@@ -18,7 +18,8 @@ export interface Stage {
   expectParity(release: Release): void;
 }
 
-export function stage(): Stage {
+/** `releasesIn`: where the agent gets releases from, given its state directory; by their hashes, if none is said. */
+export function stage(releasesIn?: (stateDir: string) => MakeReleases): Stage {
   let stateDir = "";
   let world: World | null = null;
   const present = (): World => {
@@ -27,7 +28,7 @@ export function stage(): Stage {
   };
   beforeEach(() => {
     stateDir = mkdtempSync(join(tmpdir(), "nixwave-loop-"));
-    world = new World(stateDir);
+    world = new World(stateDir, releasesIn?.(stateDir));
     world.start();
   });
   afterEach(async () => {

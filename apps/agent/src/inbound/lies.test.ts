@@ -1,0 +1,197 @@
+import { addSecs, type ChannelRef, type ClosureHash, type Release } from "@nixwave/effects";
+import { edge, Forger, NOW, stable } from "@nixwave/protocol/attacks.fixture";
+import { closure, hostName, rollout, START } from "@nixwave/testkit";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { systemDisk } from "../perform/systemPorts.ts";
+import { CHANNEL, HOST } from "../world/controlPlane.fixture.ts";
+import { stage } from "../world/stage.fixture.ts";
+import { repositoryAnswer } from "./signed.fixture.ts";
+import { SignedReleases } from "./signedReleases.ts";
+
+// An agent with a root of its own, and a control plane that says what it likes: virtual time, a real repository and its keys.
+
+let forger: Forger;
+const days = (at: number): number => (at - NOW) / 86_400_000;
+
+beforeEach(() => {
+  forger = new Forger();
+  for (const role of ["root", "targets", "snapshot", "timestamp", "stable", "edge"] as const)
+    forger.days[role] = days(addSecs(START, 365 * 86_400));
+  forger.hosts[HOST] = { channel: "stable", sshHostKey: null };
+  forger.writeHosts();
+  forger.release(edge, [entry(closure("edge-only"), "c")]);
+  forger.writeRoot();
+});
+afterEach(() => forger.remove());
+
+const on = stage((stateDir) => (journal, controlPlane) => {
+  const parts = { stateDir, journal, controlPlane, channel: CHANNEL, disk: systemDisk };
+  return new SignedReleases({ ...parts, root: forger.root() });
+});
+beforeEach(() => {
+  on.world.cp.repository = (pathname) => repositoryAnswer(forger.directory, pathname);
+});
+
+const entry = (of: ClosureHash, host: string): Release["hosts"][number] => ({
+  host: hostName(host),
+  system: "x86_64-linux",
+  closure: of,
+  wave: 1,
+  tags: [],
+  closureDigest: null,
+});
+
+let made = 0;
+/** Signs a release of this host and publishes it: it is current from now on. */
+function publish(of: ClosureHash): Release {
+  made += 1;
+  const createdAt = addSecs(START, made);
+  const release = forger
+    .next("stable", "targets", "edge")
+    .release(stable, [entry(of, HOST), entry(closure("theirs"), "b")], { createdAt });
+  forger.writeAll();
+  return release;
+}
+
+const rejects = (release: Pick<Release, "rolloutId">) =>
+  on.world.cp.log
+    .filter(({ rolloutId }) => rolloutId === release.rolloutId)
+    .map(({ line }) => line.event)
+    .filter((event) => event.kind === "DispatchReject");
+
+async function isRefused(release: Release, code: string): Promise<void> {
+  await on.world.passUntil(() => rejects(release).length > 0, 300);
+  expect(rejects(release)[0]).toMatchObject({ code });
+  await on.world.pass(200);
+  expect(on.world.machine.fired).toEqual([]);
+}
+
+test("what is signed and current is activated, and what is trusted is known", async () => {
+  const release = publish(closure("new"));
+  on.world.cp.dispatch(release);
+  await on.becomes(release, "Converged");
+  expect(on.world.machine.fired).toEqual(["switch new"]);
+  expect(on.world.journal.facts().metadataSignedAt).not.toBeNull();
+});
+
+describe("a control plane that lies is refused, and the refusal reaches the log (I1)", () => {
+  test("another host's closure", async () => {
+    const release = publish(closure("new"));
+    const forged = { ...release, hosts: [entry(closure("theirs"), HOST)] };
+    on.world.cp.dispatch(forged);
+    await isRefused(release, "not-as-signed");
+    expect(rejects(release)[0]?.reason).toMatch(/^dispatch\.targetClosure is .*theirs/);
+  });
+
+  test("an older release, signed once and no longer current", async () => {
+    const older = publish(closure("old-and-weak"));
+    publish(closure("new"));
+    on.world.cp.dispatch(older);
+    await isRefused(older, "rollback");
+  });
+
+  test("an older release, after the newer one was acknowledged", async () => {
+    const older = publish(closure("old-and-weak"));
+    const newer = publish(closure("new"));
+    on.world.cp.dispatch(newer);
+    await on.becomes(newer, "Converged");
+    on.world.machine.fired.length = 0;
+    on.world.cp.dispatch(older);
+    await isRefused(older, "rollback");
+  });
+
+  test("a release that nobody signed", async () => {
+    publish(closure("new"));
+    const unsigned = on.world.cp.release(closure("evil"));
+    on.world.cp.dispatch(unsigned);
+    await isRefused(unsigned, "unsigned");
+  });
+
+  test("another channel", async () => {
+    publish(closure("new"));
+    const foreign = on.world.cp.release(closure("edge-only"), { channel: edge });
+    on.world.cp.dispatch(foreign);
+    await isRefused(foreign, "wrong-channel");
+  });
+
+  test("a rollout that is not this release's", async () => {
+    const release = publish(closure("new"));
+    const rolloutId = rollout(`stable@${"ab".repeat(20)}`);
+    on.world.cp.dispatch({ ...release, rolloutId });
+    await isRefused({ ...release, rolloutId }, "not-as-signed");
+  });
+
+  test("a ref that is no release's", async () => {
+    const release = publish(closure("new"));
+    const ref: ChannelRef = on.world.cp.release(closure("evil")).ref;
+    on.world.cp.dispatch({ ...release, ref });
+    await isRefused(release, "unsigned");
+  });
+});
+
+test("a soak in the past and another wave change nothing about the signed soak and order", async () => {
+  const release = publish(closure("new"));
+  on.world.cp.lie = (offer) => ({ ...offer, soakDueAt: addSecs(START, -86_400), wave: 7 });
+  on.world.cp.dispatch(release);
+  await on.becomes(release, "Soaking");
+  await on.world.pass(50);
+  expect(on.kindOf(release)).toBe("Soaking");
+  await on.becomes(release, "Converged");
+  const record = on.world.record(release);
+  if (record?.kind !== "Converged") throw new Error("it converged");
+  expect(record.convergedAt - record.activationCompletedAt).toBeGreaterThanOrEqual(60_000);
+  expect(record.terms).toMatchObject({ soakSecs: 60, wave: 1 });
+});
+
+describe("expired metadata start nothing, and stop nothing", () => {
+  /** From now on what is signed was valid until `secs` after the start. */
+  function expire(secs: number): void {
+    forger.days.timestamp = days(addSecs(START, secs));
+  }
+
+  test("a dispatch is refused as freeze-expired, and taken once somebody has signed anew", async () => {
+    expire(30);
+    const release = publish(closure("new"));
+    await on.world.pass(60);
+    on.world.cp.dispatch(release);
+    await isRefused(release, "freeze-expired");
+    expire(86_400);
+    forger.next().writeAll();
+    on.world.cp.dispatch(release);
+    await on.becomes(release, "Converged");
+  });
+
+  test("what was acknowledged before goes on to its end", async () => {
+    expire(40);
+    const release = publish(closure("new"));
+    on.world.cp.dispatch(release);
+    await on.becomes(release, "Soaking", 39);
+    await on.world.pass(40);
+    await on.becomes(release, "Converged");
+  });
+
+  test("a rollback still rolls back", async () => {
+    expire(40);
+    on.world.machine.behaviours.set(closure("ill"), { exitCode: 0, secs: 3, healthy: false });
+    const release = publish(closure("ill"));
+    on.world.cp.dispatch(release);
+    await on.becomes(release, "Soaking", 39);
+    await on.world.pass(40);
+    await on.becomes(release, "Reverted");
+  });
+});
+
+test("an hour without a dispatch, and rotated keys are known all the same", async () => {
+  publish(closure("new"));
+  await on.world.pass(61);
+  const old = forger.keys.root;
+  const fresh = Forger.honest();
+  forger.keys.root = fresh.keys.root;
+  fresh.remove();
+  forger.versions.root = 2;
+  forger.writeRoot(old);
+  forger.next().writeAll();
+  await on.world.pass(2 * 3600);
+  const root = systemDisk.readText(`${on.stateDir}/trust/root.json`);
+  expect(JSON.parse(root ?? "")).toMatchObject({ signed: { version: 2 } });
+});
