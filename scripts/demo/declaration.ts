@@ -54,7 +54,13 @@ const WAVE_NAMES = ["canary", "database and web", "everything else"];
 export function declarationOf(
   hosts: readonly DemoHost[],
   rules: DemoRules,
-  closures: ReadonlyMap<string, string>,
+  {
+    closures,
+    sshHostKeys,
+  }: {
+    readonly closures: ReadonlyMap<string, string>;
+    readonly sshHostKeys: ReadonlyMap<string, string>;
+  },
 ): string {
   const waves = [...new Set(hosts.map(({ wave }) => wave))].sort((a, b) => a - b);
   const declaration = {
@@ -62,7 +68,13 @@ export function declarationOf(
     hosts: Object.fromEntries(
       hosts.map(({ name, tags }) => [
         name,
-        { system: "x86_64-linux", channel: rules.channel, tags, closure: closures.get(name) },
+        {
+          system: "x86_64-linux",
+          channel: rules.channel,
+          tags,
+          closure: closures.get(name),
+          sshHostKey: sshHostKeys.get(name),
+        },
       ]),
     ),
     channels: {

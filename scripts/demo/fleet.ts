@@ -2,22 +2,23 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   type Channel,
   type ClosureHash,
   isChannel,
+  isRolloutId,
   type RolloutId,
-  rolloutId,
 } from "@nixwave/effects";
-import { type Client, client, readCurrent } from "@nixwave/protocol";
+import { type Client, client } from "@nixwave/protocol";
+import { newSshHostKey } from "@nixwave/testkit";
 import { makeClosure } from "./closure.ts";
 import { type Awaited, NotReached, until } from "./deadline.ts";
 import {
@@ -28,7 +29,8 @@ import {
   EIGHT_HOSTS,
   PROBE_INTERVAL_SECS,
 } from "./declaration.ts";
-import { fetchPort } from "./httpPort.ts";
+import { httpsPort } from "./httpsPort.ts";
+import { type OperatorFiles, operatorFiles } from "./operator.ts";
 import { type Ended, runScript, type StartedProcess, startProcess } from "./process.ts";
 import { type Service, startService } from "./service.ts";
 import { endUnits } from "./unit.ts";
@@ -42,6 +44,7 @@ const BIN = {
 
 /** The name under which the control plane's process is started, killed and waited for; agents go by their hosts. */
 export const CP = "cp";
+const OPERATOR = "demo";
 /** A process that was told to stop ends within 10 s; then it is killed. */
 const STOP_SECS = 12;
 const LAST_LINES = 5;
@@ -74,14 +77,21 @@ export class DemoFleet {
   readonly folder: string;
   readonly hosts: readonly DemoHost[];
   readonly rules: DemoRules;
-  readonly releases: string;
+  /** What `nixwave init` has made: declaration, repository, keys, and the root that every host is given. */
+  readonly home: string;
   readonly data: string;
+  /** By which this script and its `nixwave` commands are known. */
+  readonly operator: OperatorFiles;
+  /** The command line's program. */
+  readonly nixwave: string = BIN.cli;
   readonly channel: Channel;
   private readonly options: FleetOptions;
   private readonly stopSignal: AbortSignal;
   private readonly processes = new Map<string, StartedProcess>();
   private service: Service | null = null;
   private address: string | null = null;
+  private asked: Client | null = null;
+  private readonly sshHostKeys = new Map<string, string>();
 
   constructor(options: FleetOptions = {}) {
     this.options = options;
@@ -91,9 +101,10 @@ export class DemoFleet {
     if (!isChannel(this.rules.channel)) throw new Error(`${this.rules.channel} is no channel`);
     this.channel = this.rules.channel;
     this.folder = mkdtempSync(join(tmpdir(), "nixwave-demo-"));
-    this.releases = join(this.folder, "releases");
+    this.home = join(this.folder, "fleet");
     this.data = join(this.folder, "cp");
-    for (const name of ["releases", "cp", "closures", "logs", "hosts"]) {
+    this.operator = operatorFiles(this.folder, OPERATOR);
+    for (const name of ["fleet", "cp", "closures", "logs", "hosts"]) {
       mkdirSync(join(this.folder, name));
     }
   }
@@ -104,6 +115,9 @@ export class DemoFleet {
   stateDir(host: string): string {
     return join(this.folder, "hosts", host, "state");
   }
+  sshHostKey(host: string): string {
+    return join(this.folder, "hosts", host, "ssh_host_ed25519_key");
+  }
   logFile(name: string): string {
     return join(this.folder, "logs", `${name}.log`);
   }
@@ -113,7 +127,14 @@ export class DemoFleet {
     return this.address;
   }
   get client(): Client {
-    return client(this.url, fetchPort, () => ({ "nixwave-operator": "demo" }));
+    const { authority, cert, key } = this.operator;
+    const [ca, own, secret] = [authority, cert, key].map((file) => readFileSync(file, "utf8"));
+    this.asked ??= client(
+      this.url,
+      httpsPort({ ca: ca ?? "", cert: own ?? "", key: secret ?? "" }),
+      () => ({}),
+    );
+    return this.asked;
   }
 
   /** Everything up: the service, `init`, the control plane, each host on its first closure, the agents. */
@@ -123,8 +144,15 @@ export class DemoFleet {
     );
     const base = this.closures({ version: "app-0" });
     for (const { name } of this.hosts) this.install(name, base.get(name) ?? "");
+    this.declare(base);
+    await this.mustRun(BIN.cli, ["init", "."], this.home);
     await this.mustRun(BIN.cp, ["init", "--data", this.data]);
     await this.startCp();
+    // Beside the control plane that serves, as whoever runs it does.
+    writeFileSync(this.operator.authority, await this.mustRun(BIN.cp, ["ca", "--data", this.data]));
+    const certificate = ["--data", this.data, "--name", OPERATOR, "--role", "admin"];
+    const made = ["operator-certificate", "add", ...certificate, "--out", this.folder];
+    await this.mustRun(BIN.cp, made);
     for (const { name } of this.hosts) this.startAgent(name);
     await this.until({ what: "every agent's first word", timeoutSecs: START_SECS }, async () => {
       const page = await this.client.call("getHosts", { query: {} });
@@ -137,12 +165,12 @@ export class DemoFleet {
     const readyFile = join(this.folder, "cp-ready");
     rmSync(readyFile, { force: true });
     const listen = this.address === null ? "127.0.0.1:0" : new URL(this.address).host;
-    const { data, releases } = this;
-    const where = ["--data", data, "--releases", releases, "--listen", listen];
-    const how = ["--insecure-loopback", "--ready-file", readyFile];
-    const cp = this.begin(CP, BIN.cp, ["serve", ...where, ...how, ...args]);
-    const what = "a control plane that serves";
-    const address = await this.until({ what, timeoutSecs: START_SECS }, async () => {
+    const { data, home } = this;
+    const what = ["--repository", join(home, "releases"), "--root", join(home, "root.json")];
+    const where = ["--data", data, "--listen", listen, "--ready-file", readyFile];
+    const cp = this.begin(CP, BIN.cp, ["serve", ...what, ...where, ...args]);
+    const served = "a control plane that serves";
+    const address = await this.until({ what: served, timeoutSecs: START_SECS }, async () => {
       if (!cp.isRunning()) return { ended: true };
       const text = existsSync(readyFile) ? readFileSync(readyFile, "utf8").trim() : "";
       return text === "" ? null : { url: text };
@@ -159,7 +187,9 @@ export class DemoFleet {
       host,
       channel: this.channel,
       controlPlane: this.url,
-      insecureLoopback: true,
+      authority: this.operator.authority,
+      enrolment: { sshHostKey: this.sshHostKey(host) },
+      root: join(this.home, "root.json"),
       stateDir: this.stateDir(host),
       activation: {
         backend: "directory",
@@ -237,14 +267,21 @@ export class DemoFleet {
 
   /** Makes the closures and releases them with `nixwave release`, as an operator would. */
   async release(version: Version): Promise<RolloutId> {
-    const file = join(this.folder, "fleet.json");
-    writeFileSync(file, declarationOf(this.hosts, this.rules, this.closures(version)));
-    const { releases, channel } = this;
-    const args = ["release", "--fleet", file, "--to", releases, "--note", version.version];
-    await this.mustRun(BIN.cli, args);
-    const ref = await readCurrent((path) => readFile(join(releases, path)), channel);
-    if (!ref.ok) throw new Error(ref.error.reason);
-    return rolloutId(channel, ref.value);
+    this.declare(this.closures(version));
+    const made = await this.mustRun(
+      BIN.cli,
+      ["release", "--note", version.version, "--json"],
+      this.home,
+    );
+    const id = rolloutIn(made);
+    if (id === null) throw new Error(`nixwave release made no rollout: ${made}`);
+    return id;
+  }
+
+  /** Loses what the control plane keeps, but for its CA, which hosts pin and whoever runs it keeps apart. */
+  loseData(): void {
+    for (const name of readdirSync(this.data).filter((one) => one !== "tls"))
+      rmSync(join(this.data, name), { recursive: true });
   }
 
   /** Runs `nixwave …` against this control plane. */
@@ -253,8 +290,19 @@ export class DemoFleet {
       script: BIN.cli,
       args,
       cwd: this.folder,
-      env: { NIXWAVE_CP: this.url, NIXWAVE_OPERATOR: "demo", NO_COLOR: "1" },
+      env: { ...this.operatorEnv(), NO_COLOR: "1" },
     });
+  }
+
+  /** What a terminal needs to speak to this control plane. */
+  operatorEnv(): Readonly<Record<string, string>> {
+    const { authority, cert, key } = this.operator;
+    return {
+      NIXWAVE_CP: this.url,
+      NIXWAVE_AUTHORITY: authority,
+      NIXWAVE_CERT: cert,
+      NIXWAVE_CERT_KEY: key,
+    };
   }
 
   /** Runs `nixwave-cp …`, such as `backup`. */
@@ -301,12 +349,22 @@ export class DemoFleet {
     return started;
   }
 
-  private async mustRun(script: string, args: readonly string[]): Promise<string> {
+  private declare(closures: ReadonlyMap<string, ClosureHash>): void {
+    const { hosts, rules, sshHostKeys } = this;
+    const text = declarationOf(hosts, rules, { closures, sshHostKeys });
+    writeFileSync(join(this.home, "fleet.yaml"), text);
+  }
+
+  private async mustRun(
+    script: string,
+    args: readonly string[],
+    cwd = this.folder,
+  ): Promise<string> {
     const { code, stdout, stderr } = await runScript({
       script,
       args,
-      cwd: this.folder,
-      env: { NIXWAVE_OPERATOR: "demo" },
+      cwd,
+      env: { NIXWAVE_OPERATOR: OPERATOR },
     });
     if (code === 0) return stdout;
     throw new NotReached(`${args[0]} ended with ${code}: ${stderr.trim()}`);
@@ -316,10 +374,22 @@ export class DemoFleet {
   private install(host: string, closure: string): void {
     const root = this.root(host);
     mkdirSync(join(root, "service"), { recursive: true });
+    const { privateText, publicLine } = newSshHostKey(`root@${host}`);
+    writeFileSync(this.sshHostKey(host), privateText, { mode: 0o600 });
+    this.sshHostKeys.set(host, publicLine);
     for (const name of ["current-system", "profile", "boot"]) {
       symlinkSync(join(this.folder, "closures", closure), join(root, name));
     }
     writeFileSync(join(root, "service/health"), "ok\n");
     writeFileSync(join(root, "service/version"), "app-0\n");
   }
+}
+
+/** The rollout of the demo's one channel, in what `nixwave release --json` prints. */
+function rolloutIn(printed: string): RolloutId | null {
+  const json: unknown = JSON.parse(printed);
+  const live: unknown =
+    typeof json === "object" && json !== null && "live" in json ? json.live : [];
+  const ids = Array.isArray(live) ? live.filter((one) => typeof one === "string") : [];
+  return ids.filter(isRolloutId)[0] ?? null;
 }

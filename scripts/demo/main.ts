@@ -75,16 +75,19 @@ async function checkLog({ fleet }: Stage): Promise<void> {
 }
 
 async function keepUp({ fleet, stop }: Stage): Promise<void> {
+  const exported = Object.entries(fleet.operatorEnv())
+    .map(([name, value]) => `  export ${name}=${value}`)
+    .join("\n");
   board.say(`
 It stays up until Ctrl-C. In another terminal:
 
-  export NIXWAVE_CP=${fleet.url}
+${exported}
   node apps/cli/bin/nixwave.mjs status
   node apps/cli/bin/nixwave.mjs rollout show ${fleet.channel}
   node apps/cli/bin/nixwave.mjs why ${canaryOf(fleet)}
   node apps/cli/bin/nixwave.mjs events --follow
   node apps/cli/bin/nixwave.mjs freeze --all --until 10m --reason "trying it"
-  node apps/cli/bin/nixwave.mjs release --fleet ${fleet.folder}/fleet.json --to ${fleet.releases}
+  (cd ${fleet.home} && node ${fleet.nixwave} release)
 
 Logs, databases and closures are in ${fleet.folder}, until then.`);
   await new Promise<void>((resolve) => {

@@ -89,7 +89,7 @@ describe("loss and restore", { timeout: 240_000 }, () => {
     const before = endOf(fleet, releases);
     expect(await quarantined()).toEqual(["canary-1-app-2"]);
     await fleet.kill(CP);
-    rmSync(fleet.data, { recursive: true });
+    fleet.loseData();
     await fleet.startCp(["--recover"]);
     await reached(fleet, bad, "app-2 halted again", hasState("Reverted"));
     await fleet.until({ what: "the quarantine again", timeoutSecs: 60 }, async () =>
@@ -112,7 +112,7 @@ describe("loss and restore", { timeout: 240_000 }, () => {
     const bad = await reverted("app-2");
     const before = endOf(fleet, releases);
     await fleet.kill(CP, "SIGTERM");
-    rmSync(fleet.data, { recursive: true });
+    fleet.loseData();
     expect(await fleet.cpCommand(["restore", backup, "--data", fleet.data])).toMatchObject({
       code: 0,
     });

@@ -47,7 +47,7 @@ const enrolment = z
   );
 
 /** How the CP and this host prove themselves to each other. Null: not at all, on the loopback. */
-export interface Tls {
+interface Tls {
   /** The CA's certificate: a path. */
   readonly authority: string;
   readonly controlPlaneName: string;

@@ -57,7 +57,7 @@ export type IdentityState =
       readonly refusal: Setback;
     };
 
-export type IdentityStep =
+type IdentityStep =
   | { readonly kind: "Wait"; readonly until: Instant }
   | { readonly kind: "Ask"; readonly proof: Proof };
 
