@@ -1,74 +1,22 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
-import { type HostName, type Instant, instant } from "@nixwave/effects";
+import { type Instant, instant } from "@nixwave/effects";
 import {
   type Client,
-  channel,
   client,
   type EnrolmentAsk,
-  type EnrolmentKey,
   type EnrolmentRequest,
   enrolWithSshKey,
   type FetchPort,
-  formatSshPublicKey,
-  hostName,
-  makeCertificateRequest,
-  publicHalf,
-  type RevokedHost,
 } from "@nixwave/protocol";
-import type { FleetFacts, FleetTrust } from "../fleetTrust.ts";
+import { askFor, NAME, newKey, TestFleet } from "../identity/identity.fixture.ts";
 import type { TlsConfig } from "../tlsConfig.ts";
 import { openPlane, type PlaneOptions, type TestPlane } from "./plane.fixture.ts";
 
-const STABLE = channel.parse("stable");
 /** OpenSSL reads the machine's clock and no other, so whole planes over TLS begin in this second. */
 export const REAL_NOW = instant(Math.floor(Date.now() / 1000) * 1000);
-export const NAME = "127.0.0.1";
-
-/** What the fleet's owners have signed, in a test's hands. */
-export class TestFleet implements FleetTrust {
-  readonly #calls = new Set<(facts: FleetFacts) => void>();
-  #facts: FleetFacts | null = { hosts: new Map(), enrolmentKeys: [], revocations: new Map() };
-
-  facts(): FleetFacts | null {
-    return this.#facts;
-  }
-
-  onChange(call: (facts: FleetFacts) => void): () => void {
-    this.#calls.add(call);
-    return () => this.#calls.delete(call);
-  }
-
-  sign(change: Partial<FleetFacts>): void {
-    const before = this.#facts ?? { hosts: new Map(), enrolmentKeys: [], revocations: new Map() };
-    const next = { ...before, ...change };
-    this.#facts = next;
-    for (const call of this.#calls) call(next);
-  }
-
-  /** Declares hosts by the public halves of their SSH host keys; null: it joins with a token. */
-  declare(hosts: Readonly<Record<string, KeyObject | null>>): void {
-    const declared = Object.entries(hosts).map(([name, key]) => {
-      const sshHostKey = key === null ? null : formatSshPublicKey(publicHalf(key));
-      return [hostName.parse(name), { channel: STABLE, sshHostKey }] as const;
-    });
-    this.sign({ hosts: new Map(declared) });
-  }
-
-  revoke(revoked: Readonly<Record<string, Instant | null>>): void {
-    const list = Object.entries(revoked).map(([name, before]): [HostName, RevokedHost] => [
-      hostName.parse(name),
-      { before, reason: "stolen" },
-    ]);
-    this.sign({ revocations: new Map(list) });
-  }
-
-  trustTokensOf(keys: readonly EnrolmentKey[]): void {
-    this.sign({ enrolmentKeys: keys });
-  }
-}
 
 /** A private key and the certificate that was issued for it, in PEM. */
 export interface Held {
@@ -129,8 +77,6 @@ export class Caller {
   }
 }
 
-export const newKey = (): KeyObject => generateKeyPairSync("ed25519").privateKey;
-
 export interface TlsPlane {
   readonly test: TestPlane;
   readonly fleet: TestFleet;
@@ -157,17 +103,6 @@ export const TLS: TlsConfig = {
   server: { kind: "own", names: [NAME, "localhost"] },
   allowTokenAdmin: false,
 };
-
-/** What an enrolment states, for a new key. */
-export async function askFor(
-  name: string,
-  now: Instant,
-): Promise<{ asked: EnrolmentAsk; privateKey: KeyObject }> {
-  const host = hostName.parse(name);
-  const privateKey = newKey();
-  const csr = await makeCertificateRequest({ name: host, privateKey });
-  return { asked: { controlPlane: NAME, host, now, csr }, privateKey };
-}
 
 export async function openTlsPlane(options: PlaneOptions = {}): Promise<TlsPlane> {
   const fleet = new TestFleet();
