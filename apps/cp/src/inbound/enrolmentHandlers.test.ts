@@ -268,7 +268,7 @@ test("a wrong host key, another control plane, clocks that differ, an unknown an
 
 test("a host that is revoked while its certificate is being signed is not given it", async () => {
   const body = await withSsh();
-  const signed = issuer.sign;
+  const signed = (tbs: Uint8Array) => issuer.sign(tbs);
   const race = enrolmentHandlers({
     submit: (command) => bench.writer.submit(command),
     clock: { now: () => bench.time.now },
