@@ -1,7 +1,8 @@
-import type { KeyObject } from "node:crypto";
+import { type KeyObject, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
+import { TLSSocket } from "node:tls";
 import { type Instant, instant } from "@nixwave/effects";
 import {
   type Client,
@@ -12,6 +13,8 @@ import {
   type FetchPort,
 } from "@nixwave/protocol";
 import { askFor, NAME, newKey, TestFleet } from "../identity/identity.fixture.ts";
+import { grantToken } from "../maintenance/operators.ts";
+import { databasePath, openDatabase } from "../store/database.ts";
 import type { TlsConfig } from "../tlsConfig.ts";
 import { openPlane, type PlaneOptions, type TestPlane } from "./plane.fixture.ts";
 
@@ -28,6 +31,7 @@ export interface Held {
 export class Caller {
   readonly agent: Agent;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #url: string;
   readonly client: Client;
 
   constructor(
@@ -36,6 +40,7 @@ export class Caller {
   ) {
     const { ca, held, headers } = tls;
     this.#headers = headers;
+    this.#url = url;
     const own =
       held === null
         ? {}
@@ -72,6 +77,26 @@ export class Caller {
       sent.end(body ?? undefined);
     });
 
+  async status(method: "GET" | "POST", path: string): Promise<number> {
+    const answer = await this.#plain(method, path);
+    return answer.status;
+  }
+
+  async text(path: string): Promise<string> {
+    return Buffer.from((await this.#plain("GET", path)).body).toString();
+  }
+
+  /** The open connections that no request uses. */
+  sockets(): readonly TLSSocket[] {
+    const free = Object.values(this.agent.freeSockets).flatMap((sockets) => sockets ?? []);
+    return free.filter((socket) => socket instanceof TLSSocket);
+  }
+
+  #plain(method: "GET" | "POST", path: string) {
+    const headers = { ...this.#headers, "nixwave-protocol": "1" };
+    return this.#fetch({ url: `${this.#url}${path}`, method, headers, body: null, signal: null });
+  }
+
   close(): void {
     this.agent.destroy();
   }
@@ -88,6 +113,8 @@ export interface TlsPlane {
   readonly ask: (host: string, sshKey: KeyObject, now?: Instant) => Promise<Asked>;
   /** Declares the host with an SSH key of its own, and enrols it. */
   readonly enrol: (host: string, sshKey?: KeyObject) => Promise<Held>;
+  /** Once so many polls are parked. */
+  readonly parked: (count: number) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -114,6 +141,15 @@ export async function openTlsPlane(options: PlaneOptions = {}): Promise<TlsPlane
     callers.push(caller);
     return caller;
   };
+  let token: string | null = null;
+  const viewer = (): string => {
+    const db = openDatabase(databasePath(test.folder.data));
+    const random = { bytes: (count: number) => randomBytes(count) };
+    const asked = { name: "eye", role: "viewer", days: 1, by: "root", random } as const;
+    token ??= grantToken(db, { ...asked, now: test.time.now }).token;
+    db.close();
+    return `Bearer ${token}`;
+  };
   const ask: TlsPlane["ask"] = async (name, sshKey, now = test.time.now) => {
     const { asked, privateKey } = await askFor(name, now);
     return { asked, privateKey, request: enrolWithSshKey(asked, sshKey) };
@@ -135,6 +171,13 @@ export async function openTlsPlane(options: PlaneOptions = {}): Promise<TlsPlane
     agent: (held) => as(held, { "nixwave-journal": "0".repeat(32) }),
     ask,
     enrol,
+    parked: async (count) => {
+      const { server } = test.plane;
+      const metrics = async () =>
+        (await server.inject({ url: "/metrics", headers: { authorization: viewer() } })).body;
+      while (!(await metrics()).includes(`nixwave_polls_parked ${count}\n`))
+        await new Promise((resolve) => setImmediate(resolve));
+    },
     close: async () => {
       for (const caller of callers) caller.close();
       await test.close();
