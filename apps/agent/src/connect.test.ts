@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 /** Files that ship and hold this text. */
 const filesWith = (text: string): readonly string[] =>
   readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" })
-    .filter((path) => /\.ts$/.test(path) && !/\.(test|fixture)\.ts$/.test(path))
+    .filter((path) => path.endsWith(".ts") && !/\.(test|fixture)\.ts$/.test(path))
     .filter((path) => readFileSync(join(import.meta.dirname, path), "utf8").includes(text))
     .map((path) => relative(".", path))
     .sort();
