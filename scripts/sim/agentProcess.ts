@@ -145,6 +145,26 @@ export class SimHost {
     this.#process = { life, agent, journal };
   }
 
+  /** As a person shuts it down: the agent says that it leaves, and is waited for only so long. */
+  async leave(how: Parameters<Agent["stop"]>[0]): Promise<void> {
+    const process = this.#process;
+    if (process === null) return;
+    await process.life.whileAlive(process.agent.stop(how)).catch(() => undefined);
+    if (this.#process === process) this.kill();
+  }
+
+  /** Its answer is what it is when it comes. */
+  async #app({ timeoutMs }: HttpRequest, life: Life): Promise<HttpAnswer> {
+    const { answersAfterMs } = this.machine;
+    if (answersAfterMs > 0)
+      await new Promise<void>((resolve) => {
+        this.#parts.time.after(Math.min(answersAfterMs, timeoutMs), resolve);
+      });
+    if (life.dead) return await new Promise<never>(() => {});
+    if (answersAfterMs >= timeoutMs) throw new Error("no answer in time");
+    return this.machine.isHealthy() ? OK : ILL;
+  }
+
   kill(): void {
     if (this.#process === null) return;
     this.#process.life.die();
@@ -194,7 +214,7 @@ export class SimHost {
     return {
       request: async (request) => {
         if (life.dead) return await new Promise<never>(() => {});
-        if (request.url.startsWith("http://app/")) return this.machine.isHealthy() ? OK : ILL;
+        if (request.url.startsWith("http://app/")) return await this.#app(request, life);
         const { timeoutMs, signal } = request;
         const deliver = (gone: AbortSignal) => serve(request, gone);
         const signals = signal === undefined ? [life.signal] : [life.signal, signal];

@@ -6,6 +6,8 @@ import type { Backup } from "./controlPlaneDisk.ts";
 import type { Fault, OperatorAction } from "./scenario.ts";
 import type { World } from "./world.ts";
 
+const CP_JUMP_MS = 5000;
+
 /** Arms every fault of the scenario. Whatever lasts is over at the calm, and everybody who can is up again. */
 export function arm(world: World): void {
   for (const fault of world.scenario.faults)
@@ -77,6 +79,8 @@ function strike(world: World, fault: Fault): void {
     case "operator":
       return operate(world, fault.action, fault);
     case "reboot":
+    case "leaves":
+    case "revoked":
     case "away":
     case "dies":
     case "forgets":
@@ -92,7 +96,15 @@ function strikeHost(
     Fault,
     {
       readonly host: string;
-      readonly kind: "reboot" | "away" | "dies" | "forgets" | "cloned" | "cache-down";
+      readonly kind:
+        | "reboot"
+        | "leaves"
+        | "revoked"
+        | "away"
+        | "dies"
+        | "forgets"
+        | "cloned"
+        | "cache-down";
     }
   >,
   host: SimHost,
@@ -102,6 +114,11 @@ function strikeHost(
     case "reboot":
       world.say(fault.host, fault.noClock ? "reboots, with its clock at the epoch" : "reboots");
       return world.reboot(host, fault.downMs, fault.noClock);
+    case "leaves":
+      world.say(fault.host, `leaves (${fault.how})`);
+      return void leave(world, fault, host);
+    case "revoked":
+      return revoke(world, fault);
     case "away":
       world.say(fault.host, "goes off");
       host.kill();
@@ -135,6 +152,31 @@ function strikeHost(
   }
 }
 
+async function leave(
+  world: World,
+  { forMs, how }: Extract<Fault, { readonly kind: "leaves" }>,
+  host: SimHost,
+): Promise<void> {
+  await host.leave(how);
+  if (host.machine.isOff) return;
+  world.say(host.name, "is off");
+  host.machine.powerOff();
+  later(world, forMs, () => world.turnOn(host));
+}
+
+function revoke(world: World, { host, forMs }: Extract<Fault, { readonly kind: "revoked" }>): void {
+  const name = hostName(host);
+  world.say("operators", `revoke ${host}`);
+  world.revoked.add(name);
+  world.tellRevoked();
+  if (forMs === null) return;
+  later(world, forMs, () => {
+    world.revoked.delete(name);
+    world.say("operators", `take ${host} back`);
+    world.tellRevoked();
+  });
+}
+
 function kill(
   world: World,
   { who, downMs }: { readonly who: string; readonly downMs: number },
@@ -149,8 +191,8 @@ function kill(
 
 function jump(world: World, { who, byMs }: { readonly who: string; readonly byMs: number }): void {
   world.say(who, `its wall clock jumps by ${Math.round(byMs / 1000)} s`);
-  // The CP's clock is kept by people who look after it: forward only, and little.
-  if (who === "cp") world.cp.clockOffMs += Math.min(5000, Math.abs(byMs));
+  // The CP's clock is kept by people who look after it: little at a time, and seldom back.
+  if (who === "cp") world.cp.clockOffMs += Math.max(-CP_JUMP_MS, Math.min(CP_JUMP_MS, byMs));
   else hostOf(world, who).machine.wallOffMs += byMs;
 }
 

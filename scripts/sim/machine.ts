@@ -10,6 +10,7 @@ import { unitName } from "@nixwave/agent";
 import { type ClosureHash, ok, type UnitSeen } from "@nixwave/effects";
 import { PROBE_FILE } from "@nixwave/protocol";
 import { bootId, closure, type SimTime } from "@nixwave/testkit";
+import type { HostPlan } from "./scenario.ts";
 
 /** What a closure does on one machine. */
 export interface Behaviour {
@@ -24,6 +25,8 @@ export interface Behaviour {
   readonly needsBoot: boolean;
   readonly realiseSecs: number;
   readonly declaresProbes: boolean;
+  /** How long its app takes to answer a probe. */
+  readonly answersAfterSecs: number;
 }
 
 export const GOOD: Behaviour = {
@@ -35,7 +38,10 @@ export const GOOD: Behaviour = {
   needsBoot: false,
   realiseSecs: 2,
   declaresProbes: true,
+  answersAfterSecs: 0,
 };
+/** Of a probe that says nothing else. */
+const PROBE_TIMEOUT_SECS = 5;
 export const OLD: ClosureHash = closure("old");
 const ILL_SECS = 90;
 
@@ -48,6 +54,7 @@ interface Unit {
 export interface MachineParts {
   readonly time: SimTime;
   readonly behaviourOf: (closure: ClosureHash) => Behaviour;
+  readonly rollbacks: NonNullable<HostPlan["rollbacks"]> | null;
   readonly onFire: (run: UnitRun, machine: Machine) => void;
   readonly onStagedBoot: (machine: Machine) => void;
   readonly say: (what: string) => void;
@@ -64,6 +71,7 @@ export class Machine {
   wallOffMs = 0;
   isOff = false;
   #boots = 0;
+  #rollbacks = 0;
   #runsSinceMs: number;
   readonly #name: string;
   readonly #units = new Map<string, Unit>();
@@ -116,9 +124,13 @@ export class Machine {
   }
 
   isEverIll(hash: ClosureHash): boolean {
-    const { healthyAfterSecs, declaresProbes } = this.#parts.behaviourOf(hash);
+    const { healthyAfterSecs, declaresProbes, answersAfterSecs } = this.#parts.behaviourOf(hash);
     // A closure that declares no probes shows no health, however well it runs.
-    return healthyAfterSecs === null || !declaresProbes;
+    return healthyAfterSecs === null || !declaresProbes || answersAfterSecs > PROBE_TIMEOUT_SECS;
+  }
+
+  get answersAfterMs(): number {
+    return this.#parts.behaviourOf(this.system.running).answersAfterSecs * 1000;
   }
 
   probeFile(path: string): string | null {
@@ -206,7 +218,7 @@ export class Machine {
   #begin(unit: Unit): void {
     const { time, behaviourOf } = this.#parts;
     const { closure: hash, deadlineSecs } = unit.run;
-    const { exitCode, switchSecs, hangs } = behaviourOf(hash);
+    const { exitCode, switchSecs, hangs } = this.#endOf(unit.run, behaviourOf(hash));
     const runs = (): boolean => unit.state.kind === "running";
     const flips = exitCode === 0 || exitCode === 4;
     // What runs flips before units are restarted: the running closure alone is no proof.
@@ -224,6 +236,16 @@ export class Machine {
       time.after(Math.max(late, deadlineSecs) * 1000, () => {
         if (runs()) this.#end(unit, { kind: "killed" });
       });
+  }
+
+  #endOf({ unit }: UnitRun, behaviour: Behaviour): Behaviour {
+    const { rollbacks } = this.#parts;
+    if (unit.purpose !== "rollback" || rollbacks === null) return behaviour;
+    this.#rollbacks += 1;
+    if (this.#rollbacks > rollbacks.times) return behaviour;
+    return rollbacks.end === "hangs"
+      ? { ...behaviour, hangs: "before-flip" }
+      : { ...behaviour, exitCode: 1 };
   }
 
   #ended(ref: UnitRef, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import {
   type Fault,
   type HostPlan,
   OPERATOR_ACTIONS,
+  type OperatorAction,
   type ReleasePlan,
   type Scenario,
 } from "./scenario.ts";
@@ -17,14 +18,16 @@ export function randomScenario(seed: number): Scenario {
   const random = new SeededRandom(seed, "scenario");
   const hosts = hostPlans(random.stream("hosts"));
   const calmAtMs = random.between(180, 480) * 1000;
+  const releases = releasePlans(random.stream("releases"), hosts, calmAtMs);
+  const inFiles = seed % 10 === 0;
   return {
     seed,
     hosts,
     calmAtMs,
     pollWaitSecs: random.pick([60, 120, 120]),
-    inFiles: seed % 10 === 0,
-    releases: releasePlans(random.stream("releases"), hosts, calmAtMs),
-    faults: faultPlans(random.stream("faults"), { hosts, calmAtMs, inFiles: seed % 10 === 0 }),
+    inFiles,
+    releases,
+    faults: faultPlans(random.stream("faults"), { hosts, calmAtMs, inFiles, releases }),
   };
 }
 
@@ -46,8 +49,14 @@ function hostPlans(random: SeededRandom): readonly HostPlan[] {
     wave: 1 + (Math.floor(index / (twoChannels ? 3 : 1)) % waves),
     startsAtMs: random.between(0, 8000),
     wallOffMs: random.chance(0.2) ? random.between(-600_000, 600_000) : 0,
+    ...(random.chance(0.15) ? { rollbacks: badRollbacks(random) } : {}),
   }));
 }
+
+const badRollbacks = (random: SeededRandom): NonNullable<HostPlan["rollbacks"]> => ({
+  end: random.chance(0.5) ? "exits-1" : "hangs",
+  times: random.pick([1, 1, 2, 100]),
+});
 
 function releasePlans(
   random: SeededRandom,
@@ -65,7 +74,7 @@ function releasePlans(
         channel,
         version: `v${index + 1}`,
         atMs: after + random.between(1000, 30_000),
-        soakSecs: random.pick([10, 20, 40]),
+        soakSecs: random.pick([0, 10, 20, 20, 40]),
         waves: Math.max(...members.map(({ wave }) => wave)),
         policy: {
           onHealthFailure: random.chance(0.8) ? "rollback-and-halt" : "halt",
@@ -83,6 +92,7 @@ function releasePlans(
         edges: edgesOf(random, members),
         after: isOther && random.chance(0.5) ? ["stable"] : [],
         behaviours: behavioursOf(random, members),
+        closures: closuresOf(random, members, index),
       };
     });
   });
@@ -118,6 +128,22 @@ function behavioursOf(
   return of;
 }
 
+/** What people release: one image for many machines, or once more what a machine runs already. */
+function closuresOf(
+  random: SeededRandom,
+  members: readonly HostPlan[],
+  index: number,
+): NonNullable<ReleasePlan["closures"]> {
+  const isShared = random.chance(0.2);
+  const isRepeated = index > 0 && random.chance(0.3);
+  const of: Record<string, string> = {};
+  for (const { name } of members) {
+    if (isShared && random.chance(0.6)) of[name] = `shared-v${index + 1}`;
+    else if (isRepeated && random.chance(0.5)) of[name] = `${name}-v${index}`;
+  }
+  return of;
+}
+
 function oddBehaviour(random: SeededRandom): Behaviour {
   const odd: readonly Partial<Behaviour>[] = [
     { exitCode: 1 },
@@ -131,6 +157,8 @@ function oddBehaviour(random: SeededRandom): Behaviour {
     { healthyAfterSecs: 20 },
     { illAtSecs: 15 },
     { declaresProbes: false },
+    { answersAfterSecs: 3 },
+    { answersAfterSecs: 8 },
     { switchSecs: 45 },
     { realiseSecs: 80 },
     { realiseSecs: 200 },
@@ -140,12 +168,12 @@ function oddBehaviour(random: SeededRandom): Behaviour {
 
 function faultPlans(
   random: SeededRandom,
-  { hosts, calmAtMs, inFiles }: Pick<Scenario, "hosts" | "calmAtMs" | "inFiles">,
+  { inFiles, ...day }: Pick<Scenario, "hosts" | "calmAtMs" | "inFiles" | "releases">,
 ): readonly Fault[] {
   const count = random.between(1, 10);
   const kinds = inFiles ? [...KIND_LIST, ...CUTS] : KIND_LIST;
   return Array.from({ length: count }, (_, index) =>
-    fault(random.stream(`fault ${index}`), kinds, { hosts, calmAtMs }),
+    fault(random.stream(`fault ${index}`), kinds, day),
   ).sort((a, b) => a.atMs - b.atMs);
 }
 
@@ -155,29 +183,61 @@ const KINDS: readonly (readonly [Fault["kind"], number])[] = [
   ["weather", 5],
   ["operator", 6],
   ["jump", 2],
-  ["reboot", 4],
+  ["reboot", 3],
+  ["leaves", 2],
   ["away", 3],
   ["dies", 1],
-  ["forgets", 2],
-  ["cloned", 1],
+  ["forgets", 3],
+  ["cloned", 2],
+  ["revoked", 1],
   ["disk-full", 3],
   ["cache-down", 2],
   ["wiped", 1],
   ["restored", 1],
   ["set-back", 1],
 ];
+const ACTIONS: readonly OperatorAction[] = [
+  ...OPERATOR_ACTIONS,
+  "pause",
+  "pause",
+  "retry",
+  "retry",
+];
 const KIND_LIST = KINDS.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
 
 /** Only files can be torn, so a world of files has many of these. */
 const CUTS: readonly Fault["kind"][] = Array.from({ length: 20 }, () => "power-cut" as const);
 
+/** What hurts only while hosts move strikes near a release as often as not. */
+const NEAR: ReadonlySet<Fault["kind"]> = new Set([
+  "operator",
+  "forgets",
+  "cloned",
+  "kill",
+  "power-cut",
+  "leaves",
+  "revoked",
+  "dies",
+]);
+
+function instantOf(
+  random: SeededRandom,
+  kind: Fault["kind"],
+  { calmAtMs, releases }: Pick<Scenario, "calmAtMs" | "releases">,
+): number {
+  const any = random.between(5000, calmAtMs - 1000);
+  const release = random.pick(releases);
+  const near = release.atMs + random.between(1000, 90_000);
+  return NEAR.has(kind) && random.chance(0.5) && near < calmAtMs ? near : any;
+}
+
 function fault(
   random: SeededRandom,
   kinds: readonly Fault["kind"][],
-  { hosts, calmAtMs }: Pick<Scenario, "hosts" | "calmAtMs">,
+  { hosts, calmAtMs, releases }: Pick<Scenario, "hosts" | "calmAtMs" | "releases">,
 ): Fault {
   const kind = random.pick(kinds);
-  const atMs = random.between(5000, calmAtMs - 1000);
+  const atMs = instantOf(random, kind, { calmAtMs, releases });
   const { name: host } = random.pick(hosts);
   const forMs = random.between(5000, 4 * MINUTE);
   const downMs = random.chance(0.7) ? random.between(200, 5000) : random.between(5000, 3 * MINUTE);
@@ -193,13 +253,17 @@ function fault(
       return weather(random, { atMs, forMs, hosts });
     case "operator": {
       const { channel } = random.pick(hosts);
-      const action = random.pick(OPERATOR_ACTIONS);
-      return { kind, atMs, host, channel, action, forMs: random.chance(0.6) ? forMs : null };
+      const action = random.pick(ACTIONS);
+      return { kind, atMs, host, channel, action, forMs: random.chance(0.4) ? forMs : null };
     }
     case "jump":
       return { kind, atMs, who, byMs: random.between(-MINUTE * 30, MINUTE * 30) };
     case "reboot":
       return { kind, atMs, host, downMs: downMs + 10_000, noClock: random.chance(0.2) };
+    case "leaves":
+      return { kind, atMs, host, how: random.pick(["reboot", "off", "sleep"]), forMs };
+    case "revoked":
+      return { kind, atMs, host, forMs: random.chance(0.7) ? forMs : null };
     case "away":
     case "cloned":
     case "cache-down":

@@ -1,3 +1,4 @@
+import type { Agent } from "@nixwave/agent";
 import type { Policy } from "@nixwave/effects";
 import type { SeededRandom, Weather } from "@nixwave/testkit";
 import type { Behaviour } from "./machine.ts";
@@ -21,6 +22,8 @@ export interface HostPlan {
   readonly wave: number;
   readonly startsAtMs: number;
   readonly wallOffMs: number;
+  /** What becomes of its first rollbacks, whatever the closure; later ones end well. */
+  readonly rollbacks?: { readonly end: "exits-1" | "hangs"; readonly times: number };
 }
 
 export interface ReleasePlan {
@@ -33,6 +36,8 @@ export interface ReleasePlan {
   readonly budgets: readonly { readonly hosts: readonly string[]; readonly max: number }[];
   readonly edges: readonly { readonly gates: string; readonly gated: string }[];
   readonly after: readonly string[];
+  /** By host, where it is not one of its own for this version: shared with others, or the one of a release before. */
+  readonly closures?: Readonly<Record<string, string>>;
   /** By host; whoever is not named has a good closure. */
   readonly behaviours: Readonly<Record<string, Behaviour>>;
 }
@@ -50,6 +55,8 @@ export const OPERATOR_ACTIONS = [
   "resume-after-restore",
 ] as const;
 export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
+
+type Leaving = NonNullable<Parameters<Agent["stop"]>[0]>;
 
 interface At {
   readonly atMs: number;
@@ -85,6 +92,15 @@ export type Fault = At &
         readonly downMs: number;
         readonly noClock: boolean;
       }
+    /** As a person does it: the agent is told, and says so in its last heartbeat. */
+    | {
+        readonly kind: "leaves";
+        readonly host: string;
+        readonly how: Leaving;
+        readonly forMs: number;
+      }
+    /** Null: for good. */
+    | { readonly kind: "revoked"; readonly host: string; readonly forMs: number | null }
     | { readonly kind: "away"; readonly host: string; readonly forMs: number }
     | { readonly kind: "dies" | "forgets"; readonly host: string }
     | { readonly kind: "cloned"; readonly host: string; readonly forMs: number }

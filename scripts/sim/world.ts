@@ -68,6 +68,8 @@ export class World {
   /** Second machines under a host's name. */
   readonly clones: SimHost[] = [];
   readonly weather = new Map<HostName, Weather>();
+  /** The signed list, as the repository has it. */
+  readonly revoked = new Set<HostName>();
   readonly backups = new Map<Fault, Backup>();
   readonly watch: Watch;
   violation: Violation | null = null;
@@ -99,6 +101,7 @@ export class World {
       onReady: () => {
         this.say("cp", "is up");
         if (this.cp.fleet !== null) this.watch.ready(this.cp.fleet);
+        if (this.revoked.size > 0) this.tellRevoked();
       },
       onBug: (message) => this.fail("no-bug", `cp: ${message}`),
       say: (what) => this.say("cp", what),
@@ -141,6 +144,7 @@ export class World {
       {
         time: this.time,
         behaviourOf: (hash) => this.#behaviours.get(hash) ?? GOOD,
+        rollbacks: plan.rollbacks ?? null,
         onFire: (run) => {
           say(`fires ${run.unit.purpose} to ${run.closure.slice(33)}`);
           this.watch.fired(run, host);
@@ -208,6 +212,11 @@ export class World {
     this.clones.push(clone);
     this.say(of.name, "is cloned");
     return clone;
+  }
+
+  tellRevoked(): void {
+    const revoked = [...this.revoked].sort();
+    void this.cp.writer?.submit<"HostRevocation">({ kind: "HostRevocation", revoked });
   }
 
   reboot(host: SimHost, downMs: number, noClock: boolean): void {
@@ -309,8 +318,9 @@ export class World {
   }
 
   #listed(host: HostPlan, plan: ReleasePlan): ReleaseHost {
-    const hash = closure(`${host.name}-${plan.version}`);
-    this.#behaviours.set(hash, plan.behaviours[host.name] ?? GOOD);
+    const hash = closure(plan.closures?.[host.name] ?? `${host.name}-${plan.version}`);
+    // One that is listed again is what it was.
+    if (!this.#behaviours.has(hash)) this.#behaviours.set(hash, plan.behaviours[host.name] ?? GOOD);
     return {
       host: hostName(host.name),
       system: "x86_64-linux",
