@@ -1,5 +1,5 @@
 import { stderrTail } from "./output.ts";
-import { isAllOn } from "./switchTask.ts";
+import { isAllOn, NEEDS_REBOOT } from "./switchTask.ts";
 import {
   type ActivationParts,
   currentFailed,
@@ -53,8 +53,28 @@ async function isToldByItsUnit(
   }
   const isUnreported = owed.rollback === "owed";
   if (!isUnreported || (seen.kind !== "exited" && seen.kind !== "killed")) return false;
+  if (seen.kind === "exited" && seen.code === NEEDS_REBOOT) {
+    const trouble = await stage(parts, task, owed);
+    if (trouble !== null) {
+      await broke(parts, task, trouble, NEEDS_REBOOT);
+      return true;
+    }
+  }
   await reportUntilRead(parts, task);
   return true;
+}
+
+/** What can't be undone live is undone by the next boot (docs/decisions/0020): as with a switch, the target becomes the boot default. */
+async function stage(
+  { activation }: ActivationParts,
+  { signal }: Task,
+  { rollbackTarget }: OwesRollback,
+): Promise<string | null> {
+  const { running } = await activation.system();
+  if (running === rollbackTarget) return null;
+  const staged = await tried(() => activation.stageBoot(rollbackTarget, signal));
+  if (!staged.ok) return staged.error;
+  return staged.value.ok ? null : staged.value.error.stderrTail;
 }
 
 /** A switch that still runs would undo the rollback behind its back; it has to be seen to have ended. */
@@ -108,13 +128,18 @@ async function fire(parts: ActivationParts, task: Task): Promise<void> {
   await watch(parts, task, unit);
 }
 
-async function broke(parts: ActivationParts, task: Task, text: string): Promise<void> {
+async function broke(
+  parts: ActivationParts,
+  task: Task,
+  text: string,
+  exitCode: number | null = null,
+): Promise<void> {
   if (currentFailed(parts, task) === null) return;
   task.stage = "reporting";
   await parts.mailbox.submit({
     kind: "RollbackBroke",
     of: task.of,
-    exitCode: null,
+    exitCode,
     stderrTail: stderrTail(parts.redact(text)),
   });
 }

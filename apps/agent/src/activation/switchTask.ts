@@ -21,7 +21,8 @@ type Ready =
   | { readonly kind: "boot"; readonly component: string }
   | { readonly kind: "nothing-to-switch" };
 
-const NEEDS_REBOOT = 100;
+/** What a switch or a rollback ends with that only a boot can do. */
+export const NEEDS_REBOOT = 100;
 
 /**
  * LocalFireSwitch, from whatever point a former run of it reached: a unit that runs is watched, one that asked for a

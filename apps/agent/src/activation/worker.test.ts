@@ -237,6 +237,21 @@ test("a rollback that fails by itself says so with its last words", async () => 
   expect(bench.loop.events.at(-1)).toMatchObject({ exitCode: 2, stderrTail: "no such service" });
 });
 
+test("a rollback that ends with 100 is staged for the next boot, and the new boot completes it", async () => {
+  bench.host.makeClosure("old", { switch: "echo component: dbus; exit 100", boot: "swap boot" });
+  const target = bench.newClosure({ switch: "swap boot; swap current-system; exit 1" });
+  bench.loop.acknowledge(target, bench.old);
+  await tells("RollbackFailed");
+  expect(bench.loop.events.at(-1)).toMatchObject({ exitCode: 100 });
+  expect(bench.links()).toEqual([target, bench.old, bench.old]);
+
+  bench.host.setLinks(bench.old, "current-system");
+  bench.host.writeFile("boot-id", "after-the-reboot");
+  bench.start();
+  bench.loop.activation.observe(ROLLOUT);
+  await bench.reaches("Reverted");
+});
+
 test("realising is tried again until the closure comes", async () => {
   const target = closure("late");
   bench.loop.acknowledge(target, bench.old);

@@ -141,6 +141,10 @@ function observeFailed(state: Failed, seen: Seen, now: Instant): Observation {
     });
   const deadline = rollbackDeadline(state);
   const unreported = state.rollback === "owed" && deadline !== null;
+  // The worker makes the target the next boot first, so that a reboot ends what no switch can; then this is reported.
+  const needsReboot = exitCode === EXIT_NEEDS_REBOOT && seen.runningClosure !== rollbackTarget;
+  const isStaged = seen.profileClosure === rollbackTarget && seen.bootClosure === rollbackTarget;
+  if (unreported && needsReboot && !isStaged && now < deadline) return owed(...rollbackOf(state));
   const ended = purpose === "rollback" && (unit.kind === "exited" || unit.kind === "killed");
   if (unreported && (ended || now >= deadline)) {
     return happened({
