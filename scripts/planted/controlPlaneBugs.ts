@@ -32,7 +32,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     file: `${CP}/commit/settle.ts`,
     find: '  crash.point("before-commit");\n',
     replace:
-      '  for (const deliver of turn.deliveries) deliver();\n  await new Promise((resolve) => setImmediate(resolve));\n  crash.point("before-commit");\n',
+      '  for (const deliver of turn.deliveries) deliver();\n  for (let jobs = 0; jobs < 50; jobs += 1) await Promise.resolve();\n  crash.point("before-commit");\n',
     ground: seed(1),
     tells: ["I6"],
   },
@@ -100,7 +100,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: "    for (const change of batch.changes) writeChange(sql, change);\n",
     replace:
       '    for (const change of batch.changes)\n      if (change.change.kind !== "MarksChanged") writeChange(sql, change);\n',
-    ground: seed(20),
+    ground: seed(30),
     tells: ["I5"],
   },
   {

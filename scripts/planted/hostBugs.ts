@@ -28,7 +28,7 @@ export const HOST_BUGS: readonly Bug[] = [
       WHERE outbox.rollout_id = host_rollouts.rollout_id AND acked = 0) AND EXISTS (SELECT 1 FROM outbox
       WHERE outbox.rollout_id = host_rollouts.rollout_id AND acked = 1)\`);
     db.exec("DELETE FROM outbox WHERE acked = 0");\n`,
-    ground: seed(40),
+    ground: seed(30),
     tells: ["I6", "I4", "I12", "no-bug"],
   },
   {
@@ -101,8 +101,8 @@ export const HOST_BUGS: readonly Bug[] = [
     name: "no-probe-file-is-health",
     what: "A closure whose probe file is missing has nothing to pass but the built-in probe.",
     file: `${AGENT}/probes/topology.ts`,
-    find: '    return [stable, { declared: builtIn(PROBE_TOPOLOGY, "probe-topology"), run }];\n',
-    replace: "    void [run, PROBE_TOPOLOGY];\n    return [stable];\n",
+    find: '    return [...builtIns, { declared: builtIn(PROBE_TOPOLOGY, "probe-topology"), run }];\n',
+    replace: "    void [run, PROBE_TOPOLOGY];\n    return builtIns;\n",
     ground: scenario("no-probe-file"),
     tells: ["I3"],
   },
