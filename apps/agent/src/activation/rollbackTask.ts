@@ -64,7 +64,7 @@ async function isToldByItsUnit(
   return true;
 }
 
-/** What can't be undone live is undone by the next boot (docs/decisions/0020): as with a switch, the target becomes the boot default. */
+/** What can't be undone live is undone by the next boot (docs/decisions/0021): as with a switch, the target becomes the boot default. */
 async function stage(
   { activation }: ActivationParts,
   { signal }: Task,
