@@ -224,9 +224,13 @@ describe("revocation by the signed list", () => {
     const staying = poll(others, 120);
     await plane.parked(2);
     plane.fleet.revoke({ "web-1": null });
+    const revoked = () =>
+      withOperatorDb((db) => db.prepare("SELECT host FROM revocations").pluck().all());
+    await expect.poll(revoked).toEqual(["web-1"]);
     expect(await parked).toMatchObject({ error: { code: "unreachable" } });
     expect(await poll(agent)).toMatchObject(refusedAs("unauthenticated", /^revoked: web-1/));
     plane.fleet.revoke({});
+    await expect.poll(revoked).toEqual([]);
     expect(await poll(agent)).toEqual(granted);
     plane.fleet.revoke({ "web-1": addSecs(REAL_NOW, -DAY_SECS) });
     expect(await poll(agent)).toEqual(granted);
@@ -263,6 +267,19 @@ describe("operators", () => {
         ),
       )
       .toBe(REAL_NOW);
+  });
+
+  test("a stream that is open ends when its token, or its certificate, is taken back", async () => {
+    const { token: given, id } = token("viewer");
+    const admin = await operator("admin");
+    const ends = [bearer(given), plane.as(admin)].map((caller) => caller.stream());
+    for (const stream of ends) await stream.began;
+    plane.test.time.pass(2);
+    expect(await Promise.race([...ends.map(({ ended }) => ended), "open"])).toBe("open");
+    withOperatorDb((db) => takeToken(db, id, plane.test.time.now));
+    withOperatorDb((db) => takeCertificate(db, admin.serial, plane.test.time.now));
+    plane.test.time.pass(2);
+    expect(await Promise.all(ends.map(({ ended }) => ended))).toEqual(["ended", "ended"]);
   });
 
   test("an expired token, a text that is none, and a route for agents", async () => {

@@ -86,6 +86,24 @@ export class Caller {
     return Buffer.from((await this.#plain("GET", path)).body).toString();
   }
 
+  /** /v1/stream, which ends when the connection does. */
+  stream(): { readonly began: Promise<void>; readonly ended: Promise<string> } {
+    const headers = { ...this.#headers, "nixwave-protocol": "1" };
+    const sent = request(`${this.#url}/v1/stream`, { headers, agent: this.agent });
+    sent.end();
+    const ended = Promise.withResolvers<string>();
+    const began = new Promise<void>((resolve, reject) => {
+      sent.on("error", reject);
+      sent.on("response", (answer) => {
+        answer.on("error", () => ended.resolve("ended"));
+        answer.on("close", () => ended.resolve("ended"));
+        answer.resume();
+        resolve();
+      });
+    });
+    return { began, ended: ended.promise };
+  }
+
   /** The open connections that no request uses. */
   sockets(): readonly TLSSocket[] {
     const free = Object.values(this.agent.freeSockets).flatMap((sockets) => sockets ?? []);

@@ -28,6 +28,7 @@ import { RateLimit } from "./rateLimit.ts";
 import { ReleaseWatch } from "./release.ts";
 import { type OpenReleases, openReleases } from "./releasesOf.ts";
 import { Retention } from "./retention.ts";
+import { followRevocations } from "./revokedHosts.ts";
 import { ServedReleases } from "./servedReleases.ts";
 import { StreamReaders } from "./streamReaders.ts";
 import { openTls } from "./tlsListener.ts";
@@ -195,6 +196,7 @@ export async function startControlPlane(
   const fleetTrust = standIn ?? opened.repository ?? NOTHING_SIGNED;
   const around = { ...world, submit: writer.submit, database: path, registry, fleetTrust };
   const tls = listener === null ? null : tlsParts(listener, around);
+  const unfollow = followRevocations(fleetTrust, around);
   let stopping: Promise<void> | null = null;
   const server = serverOf({
     ...world,
@@ -215,6 +217,7 @@ export async function startControlPlane(
   });
   const halt = async (): Promise<void> => {
     polls.stop();
+    unfollow();
     streams.stop();
     await Promise.all([watch.stop(), retention.stop()]);
     // Everything taken is decided, committed and answered before a connection is closed (hazard 79).

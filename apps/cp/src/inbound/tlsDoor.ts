@@ -1,5 +1,7 @@
+import type { Socket } from "node:net";
 import type { Instant, Sha256 } from "@nixwave/effects";
 import {
+  type Certificate,
   checkOperatorToken,
   formatInstant,
   HEADER,
@@ -11,6 +13,7 @@ import type { FleetTrust } from "../fleetTrust.ts";
 import type { Clock } from "../ports.ts";
 import type { Operators } from "../store/operators.ts";
 import type { Connections } from "./connections.ts";
+import type { OperatorConnections } from "./operatorConnections.ts";
 import type { Door, Principal } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 import { RateLimit } from "./rateLimit.ts";
@@ -23,6 +26,7 @@ export interface TlsDoorPorts {
   readonly fleetTrust: FleetTrust;
   readonly clock: Clock;
   readonly operators: Pick<Operators, "token" | "isCertificateRevoked">;
+  readonly operatorConnections: OperatorConnections;
   readonly tokenUsed: (hash: Sha256, now: Instant) => void;
   readonly allowTokenAdmin: boolean;
 }
@@ -58,45 +62,59 @@ function principalOf(
   ports: TlsDoorPorts,
   limit: RateLimit,
 ): Principal | null {
-  const peer = ports.connections.peer(request.raw.socket);
+  const { socket } = request.raw;
+  const peer = ports.connections.peer(socket);
   const { authorization } = request.headers;
-  switch (peer.kind) {
-    case "known":
-      if (authorization === undefined) return certified(peer, ports, limit);
+  if (peer.kind === "known") {
+    if (authorization !== undefined)
       throw nobody("The request has both a client certificate and a token: send one of them.");
-    case "refused":
-      // Someone who comes with a token may have a certificate of another kind in his browser.
-      if (authorization !== undefined) return withToken(authorization, ports);
-      throw nobody(`${peer.refusal.code}: ${peer.refusal.sentence}`);
-    case "nobody":
-      return authorization === undefined ? null : withToken(authorization, ports);
+    return certified(peer, ports, { socket, limit });
   }
+  // Someone who comes with a token may have a certificate of another kind in his browser.
+  if (authorization !== undefined) return withToken(authorization, ports, socket);
+  if (peer.kind === "nobody") return null;
+  throw nobody(`${peer.refusal.code}: ${peer.refusal.sentence}`);
+}
+
+interface Coming {
+  readonly socket: Socket;
+  readonly limit: RateLimit;
 }
 
 /** TLS has looked at the certificate once; what may have changed since is asked with each request. */
-function certified(
-  { principal, certificate }: Identified,
-  ports: TlsDoorPorts,
-  limit: RateLimit,
-): Principal {
+function certified(identified: Identified, ports: TlsDoorPorts, coming: Coming): Principal {
+  const { principal, certificate } = identified;
   const now = ports.clock.now();
   if (now > certificate.notAfter) {
     throw nobody(
       `expired: the certificate ended at ${formatInstant(certificate.notAfter)}: enrol again.`,
     );
   }
-  if (principal.kind === "operator") {
-    if (!ports.operators.isCertificateRevoked(certificate.serial))
-      return { ...principal, shortfall: null };
+  if (principal.kind === "host") return asHost(principal, certificate, { ports, coming });
+  const holds = (): boolean =>
+    ports.clock.now() <= certificate.notAfter &&
+    !ports.operators.isCertificateRevoked(certificate.serial);
+  if (!holds()) {
     throw nobody(
       `revoked: the certificate ${certificate.serial} of ${principal.name} was revoked.`,
     );
   }
+  ports.operatorConnections.watch(coming.socket, holds);
+  return { ...principal, shortfall: null };
+}
+
+type HostPrincipal = Extract<Principal, { kind: "host" }>;
+
+function asHost(
+  principal: HostPrincipal,
+  certificate: Certificate,
+  { ports, coming }: { readonly ports: TlsDoorPorts; readonly coming: Coming },
+): Principal {
   const revocation = ports.fleetTrust.facts()?.revocations.get(principal.name) ?? null;
   if (isRevoked(revocation, certificate)) {
     throw nobody(`revoked: ${principal.name}'s certificate is revoked by fleet/revocations.json.`);
   }
-  const waitSecs = limit.take(principal.name, 1, now);
+  const waitSecs = coming.limit.take(principal.name, 1, ports.clock.now());
   if (waitSecs === 0) return principal;
   throw ProblemError.of(
     "too-many",
@@ -109,13 +127,14 @@ const BEARER = /^Bearer ([^ ]{1,256})$/i;
 const TOKEN_ADMIN =
   "Admins need an operator's certificate here: make one with nixwave-cp operator-certificate, or start the control plane with --allow-token-admin.";
 
-function withToken(authorization: string, ports: TlsDoorPorts): Principal {
+function withToken(authorization: string, ports: TlsDoorPorts, socket: Socket): Principal {
   const [, token = ""] = BEARER.exec(authorization) ?? [];
-  const now = ports.clock.now();
-  const checked = checkOperatorToken(token, ports.operators.token, now);
+  const check = () => checkOperatorToken(token, ports.operators.token, ports.clock.now());
+  const checked = check();
   if (!checked.ok) throw nobody(`${checked.error.code}: ${checked.error.sentence}`);
   const { hash, name, role } = checked.value;
-  ports.tokenUsed(hash, now);
+  ports.operatorConnections.watch(socket, () => check().ok);
+  ports.tokenUsed(hash, ports.clock.now());
   return role === "admin" && !ports.allowTokenAdmin
     ? { kind: "operator", name, role: "operator", shortfall: TOKEN_ADMIN }
     : { kind: "operator", name, role, shortfall: null };

@@ -6,6 +6,7 @@ import type { FleetTrust } from "../fleetTrust.ts";
 import { certificateGauges } from "../perform/certificateMetrics.ts";
 import { openOperators } from "../store/operators.ts";
 import { type EnrolmentHandlers, enrolmentHandlers } from "./enrolmentHandlers.ts";
+import { OperatorConnections } from "./operatorConnections.ts";
 import type { Door } from "./principal.ts";
 import { tlsDoor } from "./tlsDoor.ts";
 import type { TlsListener } from "./tlsListener.ts";
@@ -36,6 +37,7 @@ export function tlsParts(listener: TlsListener, around: Around): TlsParts {
   const { connections, issuer, serving } = listener;
   const { name, allowTokenAdmin } = listener.config;
   const operators = openOperators(around.database);
+  const operatorConnections = new OperatorConnections(around);
   const { authority } = issuer;
   certificateGauges(registry, () => ({ server: serving.current.notAfter, ca: authority.notAfter }));
   // Who is revoked loses what is open too; the next request would be refused, but a parked poll makes none for minutes.
@@ -50,6 +52,7 @@ export function tlsParts(listener: TlsListener, around: Around): TlsParts {
       fleetTrust,
       clock,
       operators,
+      operatorConnections,
       tokenUsed: tokenUses(around.submit),
       allowTokenAdmin,
     }),
@@ -57,6 +60,7 @@ export function tlsParts(listener: TlsListener, around: Around): TlsParts {
     close: () => {
       serving.stop();
       unlisten();
+      operatorConnections.stop();
       operators.close();
     },
     problem: () => {
