@@ -91,9 +91,6 @@ function releaseCommand(root: Root, shell: Shell): void {
     .addOption(PUSH_COMMAND)
     .option("--copy-to <STORE>", "nix copy the closures there, before the release goes live")
     .option("--repository <DIR>", REPOSITORY)
-    .addOption(
-      new Option("--to <DIR>", "a folder of unsigned releases").hideHelp().conflicts("repository"),
-    )
     .option("--channel <CHANNEL>", "of one channel only")
     .option("--closure <HOST=CLOSURE>", "instead of the declared one; may be repeated", collect, [])
     .option("--note <TEXT>", "what it is about, for people", "")
@@ -103,37 +100,35 @@ function releaseCommand(root: Root, shell: Shell): void {
     .option("--wait", "until the control plane has rolled it out, or it is stopped")
     .option("--timeout <DURATION>", "give up waiting after this", "1h")
     .addHelpText("after", RELEASE_HELP)
-    .action(
-      async ({ fleet, to, repository, closure, note, yes = false, dryRun = false, ...typed }) => {
-        const { surroundings } = shell;
-        const { channel = null, revision = null, wait = false, timeout } = typed;
-        const waitSecs = wait ? secsOf("--timeout", timeout) : null;
-        const place = repositoryOf(surroundings, repository);
-        const flake = flakeOf(typed);
-        const file = fleet ?? settingsIn(surroundings).fleet ?? DEFAULTS.fleet;
-        shell.exitWith(
-          await release(
-            shell.desk(),
-            {
-              fleet: flake?.flake ?? file,
-              to: to ?? place.shown,
-              channel,
-              closures: closure,
-              note,
-              revision,
-            },
-            {
-              yes,
-              dryRun,
-              waitSecs,
-              flake,
-              createdBy: operatorOf(surroundings.env),
-              signing: to === undefined ? { place, signers: typed } : null,
-            },
-          ),
-        );
-      },
-    );
+    .action(async ({ fleet, repository, closure, note, yes = false, dryRun = false, ...typed }) => {
+      const { surroundings } = shell;
+      const { channel = null, revision = null, wait = false, timeout } = typed;
+      const waitSecs = wait ? secsOf("--timeout", timeout) : null;
+      const place = repositoryOf(surroundings, repository);
+      const flake = flakeOf(typed);
+      const file = fleet ?? settingsIn(surroundings).fleet ?? DEFAULTS.fleet;
+      shell.exitWith(
+        await release(
+          shell.desk(),
+          {
+            fleet: flake?.flake ?? file,
+            channel,
+            closures: closure,
+            note,
+            revision,
+          },
+          {
+            yes,
+            dryRun,
+            waitSecs,
+            flake,
+            createdBy: operatorOf(surroundings.env),
+            place,
+            signers: typed,
+          },
+        ),
+      );
+    });
 }
 
 interface FlakeOptions {

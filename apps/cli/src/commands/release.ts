@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import type { RolloutId } from "@nixwave/effects";
 import { formatFinding, openRepository, type RolloutView, releaseOf } from "@nixwave/protocol";
 import { type Desk, print, say } from "../desk.ts";
@@ -13,7 +12,6 @@ import {
   prepare,
   type ReleaseTyped,
 } from "../release/prepare.ts";
-import { currentIn, publish } from "../release/publish.ts";
 import { type Published, publishSigned, refuseForeignHosts } from "../release/publishSigned.ts";
 import { diffScreen } from "../render/closureDiff.ts";
 import { counted, listed, shortRollout } from "../render/name.ts";
@@ -33,8 +31,8 @@ export interface ReleaseOptions extends Care {
   readonly waitSecs: number | null;
   /** Null for a declaration in a file. */
   readonly flake: FlakeTyped | null;
-  /** Null for a folder of unsigned releases. */
-  readonly signing: { readonly place: Place; readonly signers: SignersTyped } | null;
+  readonly place: Place;
+  readonly signers: SignersTyped;
 }
 
 /** Makes a release of every channel, or of one, and puts it in place. Nothing is written before all of it is right. */
@@ -44,8 +42,8 @@ export async function release(
   options: ReleaseOptions,
 ): Promise<ExitCode> {
   const { surroundings } = desk;
-  const target =
-    options.signing === null ? folderOf(desk, typed.to) : await repositoryIn(desk, options.signing);
+  const { place } = options;
+  const target = await repositoryIn(desk, options);
   const { declaration, groups, push } = await declarationFor(desk, typed, options, target);
   const prepared = await prepare(declaration, typed, {
     createdBy: options.createdBy,
@@ -60,7 +58,7 @@ export async function release(
   }
   if (options.dryRun) {
     if (desk.json) print(desk, [toJson(prepared, true, null)]);
-    else sayDryRun(desk, prepared, typed.to);
+    else sayDryRun(desk, prepared, place.shown);
     return EXIT.fine;
   }
   await agreed(desk, prepared, options);
@@ -68,7 +66,7 @@ export async function release(
   const published = await publish();
   if (desk.json) print(desk, [toJson(prepared, false, published)]);
   for (const { release: made } of published.live) {
-    say(desk, `Released ${shortRollout(made.rolloutId)} to ${typed.to}.`);
+    say(desk, `Released ${shortRollout(made.rolloutId)} to ${place.shown}.`);
   }
   if (published.waiting.length > 0) {
     sayNotLive(desk, published);
@@ -90,31 +88,15 @@ async function declarationFor(
   return { declaration, groups: [], push: async () => {} };
 }
 
-/** Where releases go: what is current there, and, once all that can be refused was, the one step that writes. */
+/** The repository: what is current there, and, once all that can be refused was, the one step that writes. */
 interface Target {
   readonly current: By["current"];
   ready(prepared: Prepared, care: Care): Promise<() => Promise<Published>>;
 }
 
-function folderOf({ surroundings }: Desk, to: string): Target {
-  const folder = resolve(surroundings.cwd, to);
-  return {
-    current: (channel) => currentIn(folder, channel, to),
-    ready:
-      async ({ releases }) =>
-      async () => {
-        publish(
-          folder,
-          releases.map(({ files }) => files),
-        );
-        return { live: releases, pending: [], held: [], waiting: [] };
-      },
-  };
-}
-
 async function repositoryIn(
   desk: Desk,
-  { place, signers: typed }: NonNullable<ReleaseOptions["signing"]>,
+  { place, signers: typed }: ReleaseOptions,
 ): Promise<Target> {
   const { surroundings } = desk;
   const { live, pending } = await must(openRepository(place.path));

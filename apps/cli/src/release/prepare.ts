@@ -28,8 +28,6 @@ import { type Changes, changesOf } from "./changes.ts";
 export interface ReleaseTyped {
   /** The declaration's file, or the flake's output: for sentences. */
   readonly fleet: string;
-  /** Where it goes, as people know it. */
-  readonly to: string;
   readonly channel: string | null;
   /** `HOST=CLOSURE`, each as typed. */
   readonly closures: readonly string[];
@@ -71,7 +69,7 @@ export async function prepare(
   for (const { release } of releases) {
     const previous = await by.current(release.channel);
     const older = refuseOlder(release, previous?.createdAt ?? null);
-    if (older !== null) throw new Refusal(`${typed.to}: ${older}. Is this machine's clock right?`);
+    if (older !== null) throw new Refusal(`${older}. Is this machine's clock right?`);
     changes.push(changesOf(release, previous));
   }
   return {
