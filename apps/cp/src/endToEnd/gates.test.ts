@@ -1,20 +1,28 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type FreezeScope, GATES, type GateName, isOffset, type Release } from "@nixwave/effects";
+import {
+  addSecs,
+  type FreezeScope,
+  GATES,
+  type GateName,
+  isOffset,
+  type Release,
+} from "@nixwave/effects";
 import type { Client, DispatchOffer, LogHead } from "@nixwave/protocol";
 import { channelName, closure, hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sha256 } from "../log/hash.ts";
 import { fleetOf, openPlane, type TestPlane } from "./plane.fixture.ts";
+import { putRelease } from "./releaseFolder.fixture.ts";
 import { operatorClient, ScriptedAgent } from "./scriptedAgent.fixture.ts";
 
 // Hazards 16 and 72: for every gate, from what triggers it on the wire to what `nixwave why` says and the dispatch that is not handed out, and
-// back. Releases are files,
+// back. Releases are signed files,
 // agents and operators are HTTP, the database is on a disk; only the clock is the test's. What can't be triggered so is said here:
-// - release-unverified: by what the directory watch can't read; signatures and expiry come with issue 4.
+// - release-unverified: by a damaged file; every attack has a test of its own in repository/attack.test.ts.
 // - quarantine: its host is passed over as well, so that its wave need not wait for it; that is the word it gets.
 // - offline: a poll counts as heard and so is what opens it; that nothing is kept for the host is asked of the writer's fleet.
-// - revoked is no gate; without the revocation list of issue 4 it can't be triggered over the wire at all.
+// - revoked is no gate; it has tests of its own over TLS.
 
 let plane: TestPlane;
 let ops: Client;
@@ -119,13 +127,24 @@ async function hasSeen(host: ScriptedAgent, logHead: LogHead): Promise<void> {
   sure(await host.client.call("postHeartbeat", { body }));
 }
 
-/** The channel's current release is now called so, whether there is such a file or not. */
-async function points(ref: string): Promise<void> {
-  const path = join(plane.folder.releases, "stable", "current.json");
-  writeFileSync(path, JSON.stringify({ channel: STABLE, ref }));
+/** The file of the repository that a test damaged, and how to mend it. */
+let mend = (): void => undefined;
+function damage(file: string): void {
+  const path = join(plane.folder.releases, "metadata", file);
+  const bytes = readFileSync(path);
+  writeFileSync(path, "{}");
+  mend = () => writeFileSync(path, bytes);
+}
+const looked = async (): Promise<void> => {
   plane.time.pass(31);
   await plane.plane.watch.look();
-}
+};
+/** The newest file of a role. */
+const newestFile = (role: string): string => {
+  const files = readdirSync(join(plane.folder.releases, "metadata"));
+  const versions = files.flatMap((file) => Number(file.split(`.${role}.json`)[0]) || []);
+  return `${Math.max(...versions)}.${role}.json`;
+};
 
 const SCENES: Readonly<Record<GateName, readonly Scene[]>> = {
   "rollout-halted": [
@@ -161,10 +180,14 @@ const SCENES: Readonly<Record<GateName, readonly Scene[]>> = {
     {
       trigger: async () => {
         await releases(both);
-        await points("0".repeat(40));
+        damage("timestamp.json");
+        await looked();
       },
       held: () => one,
-      open: () => points(release.ref),
+      open: () => {
+        mend();
+        return looked();
+      },
     },
   ],
   paused: [
@@ -204,10 +227,18 @@ const SCENES: Readonly<Record<GateName, readonly Scene[]>> = {
         const { hosts, channels } = fleetOf("lab", [["web-1"]]);
         const moved = { "web-1": { ...hosts["web-1"], channel: "lab" } };
         const lab = { schemaVersion: 1, hosts: moved, channels: { lab: channels.stable } };
-        await plane.release(lab, "lab");
+        const about = { createdAt: addSecs(plane.time.now, 1), note: "moved", now: plane.time.now };
+        await putRelease(plane.folder.releases, fleetOf("apart", [["web-2"]]), about);
+        await putRelease(plane.folder.releases, lab, about);
+        // The owner moved the host in order; the mirror holds back one half of it.
+        damage(newestFile("stable"));
+        await looked();
       },
       held: () => one,
-      open: async () => void (await plane.release(fleetOf("apart", [["web-2"]]), "apart")),
+      open: () => {
+        mend();
+        return looked();
+      },
     },
   ],
   "duplicate-host": [

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import type { Instant, Release } from "@nixwave/effects";
+import { addSecs, type Instant, type Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { TestTime } from "../bench.fixture.ts";
 import type { ReleasesConfig } from "../config.ts";
@@ -10,7 +10,7 @@ import { init } from "../maintenance/init.ts";
 import type { LogFields } from "../ports.ts";
 import type { TlsConfig } from "../tlsConfig.ts";
 import { type Folder, makeFolder } from "./process.fixture.ts";
-import { putRelease } from "./releaseFolder.fixture.ts";
+import { putRelease, rootFileIn, signedRepository } from "./releaseFolder.fixture.ts";
 
 /** A whole control plane in this process, on a real database and a real socket, with a clock that the test moves. */
 export interface TestPlane {
@@ -37,9 +37,10 @@ export interface PlaneOptions {
   readonly now?: Instant;
 }
 
-const unsigned = ({ releases }: Folder): ReleasesConfig => ({
-  kind: "unsigned",
-  directory: releases,
+const signed = ({ releases }: Folder): ReleasesConfig => ({
+  kind: "repository",
+  place: { kind: "directory", directory: releases },
+  rootFile: rootFileIn(releases),
 });
 
 export async function openPlane(options: PlaneOptions = {}): Promise<TestPlane> {
@@ -49,10 +50,11 @@ export async function openPlane(options: PlaneOptions = {}): Promise<TestPlane> 
   const logged: { readonly message: string; readonly fields: LogFields }[] = [];
   time.now = options.now ?? time.now;
   if (!existsSync(folder.data)) init(folder.data, time.now);
+  await signedRepository(folder.releases, time.now);
   const plane = await startControlPlane(
     {
       dataDir: folder.data,
-      releases: (options.releases ?? unsigned)(folder),
+      releases: (options.releases ?? signed)(folder),
       listen: { host: "127.0.0.1", port: 0 },
       tls: options.tls ?? null,
       recover: false,
@@ -80,8 +82,9 @@ export async function openPlane(options: PlaneOptions = {}): Promise<TestPlane> 
     disk,
     logged,
     release: async (declaration, note) => {
+      const about = { createdAt: addSecs(time.now, 1), note, now: time.now };
+      const release = await putRelease(folder.releases, declaration, about);
       time.pass(1);
-      const release = putRelease(folder.releases, declaration, { createdAt: time.now, note });
       await plane.watch.look();
       return release;
     },

@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { instant } from "@nixwave/effects";
+import { rootFileIn, signedRepository } from "./releaseFolder.fixture.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/nixwave-cp.mjs", import.meta.url));
 
@@ -42,7 +44,9 @@ export interface Served {
 
 /** Starts it, reads the address off its first log line, and waits until it is ready. */
 export async function serveCp(folder: Folder, ...more: readonly string[]): Promise<Served> {
-  const where = ["--data", folder.data, "--releases", folder.releases];
+  await signedRepository(folder.releases, instant(Date.now()));
+  const root = ["--root", rootFileIn(folder.releases)];
+  const where = ["--data", folder.data, "--repository", folder.releases, ...root];
   const child = spawnCp([
     "serve",
     ...where,

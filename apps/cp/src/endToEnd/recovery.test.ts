@@ -19,7 +19,7 @@ const backup = () => join(folder.root, "backup.db");
 beforeEach(async () => {
   folder = makeFolder();
   await runCp("init", "--data", folder.data);
-  release = putRelease(folder.releases, fleetOf("new", [["canary"], ["web-1"]]), {
+  release = await putRelease(folder.releases, fleetOf("new", [["canary"], ["web-1"]]), {
     createdAt: Date.UTC(2026, 0, 5, 12),
     note: "new",
   });

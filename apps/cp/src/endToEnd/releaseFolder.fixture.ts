@@ -1,14 +1,62 @@
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { instant, type Release } from "@nixwave/effects";
-import { formatFinding, readFleet, resolve } from "@nixwave/protocol";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Channel, type HostName, type Instant, instant, type Release } from "@nixwave/effects";
+import {
+  addChannel,
+  addReleases,
+  encodeFleetHosts,
+  type FleetHost,
+  formatFinding,
+  generateKey,
+  initRepository,
+  keySigner,
+  readFleet,
+  resolve,
+  type Signer,
+  setFleetFiles,
+} from "@nixwave/protocol";
 
-/** A declaration, resolved and put in place as `nixwave release` does it: current.json last, by a rename. */
-export function putRelease(
-  dir: string,
+/** Who signs what into which directory: one key for every role, as `nixwave init` makes it. */
+interface Owner {
+  readonly signer: Signer;
+  readonly hosts: Map<HostName, FleetHost>;
+  readonly channels: Set<Channel>;
+}
+/** Days. The clock of a test may pass a year in a second. */
+const VALID = 3650;
+const owners = new Map<string, Owner>();
+
+/** The root of a repository that `signedRepository` made. */
+export const rootFileIn = (directory: string): string => join(directory, "metadata/1.root.json");
+
+async function must<T>(
+  found: Promise<{ ok: true; value: T } | { ok: false; error: { reason: string } }>,
+): Promise<T> {
+  const result = await found;
+  if (!result.ok) throw new Error(result.error.reason);
+  return result.value;
+}
+
+/** Makes a repository without channels and hosts, where there is none. */
+export async function signedRepository(directory: string, now: Instant): Promise<Owner> {
+  const known = owners.get(directory);
+  if (known !== undefined && existsSync(rootFileIn(directory))) return known;
+  const signer = keySigner(generateKey(), "ci");
+  if (!signer.ok) throw new Error(signer.error);
+  const owner = { signer: signer.value, hosts: new Map(), channels: new Set<Channel>() };
+  owners.set(directory, owner);
+  const hands = { directory, signers: [owner.signer], now };
+  const validDays = { root: VALID, targets: VALID, snapshot: VALID, timestamp: VALID };
+  await must(initRepository(hands, { channels: [], hosts: owner.hosts, validDays }));
+  return owner;
+}
+
+/** A declaration, resolved, signed and put in place as `nixwave release` does it. `now` is the signer's clock, the real one by default. */
+export async function putRelease(
+  directory: string,
   declaration: unknown,
-  about: { readonly createdAt: number; readonly note: string },
-): Release {
+  about: { readonly createdAt: number; readonly note: string; readonly now?: Instant },
+): Promise<Release> {
   const read = readFleet({ file: "fleet.json", text: JSON.stringify(declaration, null, 2) });
   if (!read.ok) throw new Error(read.error.map(formatFinding).join("\n"));
   const resolved = resolve(read.value, {
@@ -18,15 +66,27 @@ export function putRelease(
     note: about.note,
   });
   if (!resolved.ok) throw new Error(resolved.error.map(formatFinding).join("\n"));
-  for (const { files } of resolved.value.releases) {
-    for (const { path, bytes } of files) {
-      const target = join(dir, path);
-      mkdirSync(dirname(target), { recursive: true });
-      writeFileSync(`${target}.tmp`, bytes);
-      renameSync(`${target}.tmp`, target);
+  const { releases } = resolved.value;
+  const now = about.now ?? instant(Date.now());
+  const owner = await signedRepository(directory, now);
+  const hands = { directory, signers: [owner.signer], now };
+  const keys = [owner.signer.publicKey];
+  for (const { release } of releases) {
+    const { channel } = release;
+    if (!owner.channels.has(channel)) {
+      await must(addChannel(hands, { channel, keys, threshold: 1 }));
+      owner.channels.add(channel);
     }
+    for (const { host } of release.hosts) owner.hosts.set(host, { channel, sshHostKey: null });
   }
-  const release = resolved.value.releases[0]?.release;
+  const hosts = encodeFleetHosts(owner.hosts);
+  await must(setFleetFiles(hands, new Map([["hosts.json", hosts]])));
+  const files = releases.map(({ release, files: own }) => ({
+    channel: release.channel,
+    files: own,
+  }));
+  await must(addReleases(hands, files));
+  const release = releases[0]?.release;
   if (release === undefined) throw new Error("the declaration has a channel");
   return release;
 }

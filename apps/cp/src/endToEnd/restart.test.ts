@@ -17,7 +17,7 @@ const DAY = Date.UTC(2026, 0, 5, 12);
 
 it("kill -9 loses nothing that was acknowledged, and a restart goes on", async () => {
   await runCp("init", "--data", folder.data);
-  const release = putRelease(folder.releases, fleetOf("new", [["canary"], ["web-1"]]), {
+  const release = await putRelease(folder.releases, fleetOf("new", [["canary"], ["web-1"]]), {
     createdAt: DAY,
     note: "new",
   });

@@ -73,7 +73,7 @@ async function stateOf(ops: Client, { rolloutId }: Release): Promise<string> {
 
 it("a good release converges wave by wave, a bad one rolls back, is quarantined and halts", async () => {
   expect(await runCp("init", "--data", folder.data)).toMatchObject({ code: 0 });
-  const good = putRelease(folder.releases, fleet("good"), { createdAt: DAY, note: "good" });
+  const good = await putRelease(folder.releases, fleet("good"), { createdAt: DAY, note: "good" });
   const cp = await serveCp(folder);
   const ops = operatorClient(cp.url);
   const agents = agentsOf(cp.url);
@@ -104,7 +104,10 @@ it("a good release converges wave by wave, a bad one rolls back, is quarantined 
   expect(await stateOf(ops, good)).toBe("Completed complete complete");
 
   // A bad one: the canary rolls back by itself.
-  const bad = putRelease(folder.releases, fleet("bad"), { createdAt: DAY + 1000, note: "bad" });
+  const bad = await putRelease(folder.releases, fleet("bad"), {
+    createdAt: DAY + 1000,
+    note: "bad",
+  });
   const third = offered(await canary.poll(60), bad);
   expect(await canary.rollBack(third)).toMatchObject({
     streams: { [bad.rolloutId]: { ackedThrough: 8, refused: [] } },
@@ -129,7 +132,10 @@ it("a good release converges wave by wave, a bad one rolls back, is quarantined 
   expect(status.next[0]).toBe("nixwave why canary");
 
   // The fix converges where the bad one halted.
-  const fix = putRelease(folder.releases, fleet("fix"), { createdAt: DAY + 2000, note: "fix" });
+  const fix = await putRelease(folder.releases, fleet("fix"), {
+    createdAt: DAY + 2000,
+    note: "fix",
+  });
   await canary.converge(offered(await canary.poll(60), fix));
   expect(await stateOf(ops, fix)).toBe("Active complete open");
 
