@@ -116,6 +116,26 @@ describe("a configuration", () => {
   });
 });
 
+describe("the root that came with the host", () => {
+  test.each(["check-config", "run"])(
+    "%s says where it should be, and what is wrong with it, in one sentence",
+    async (command) => {
+      const root = join(dir, "root.json");
+      const config = writeConfig({ root });
+      const missing = await call(command, "--config", config);
+      expect(missing).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining(`${root} is not there`),
+      });
+      writeFileSync(root, JSON.stringify({ signed: { _type: "timestamp" }, signatures: [] }));
+      const { code, stderr } = await call(command, "--config", config);
+      expect(stderr).toContain(`${root} is no root of a signed repository: signed`);
+      expect(stderr.trim().split("\n")).toHaveLength(1);
+      expect(code).toBe(1);
+    },
+  );
+});
+
 describe("the agent as a process", () => {
   test("answers the console, keeps a second one out, and stops when it is told to", async () => {
     const config = writeConfig();

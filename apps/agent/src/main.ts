@@ -31,6 +31,11 @@ function configOf(file: string): Config {
   return config.value;
 }
 
+function wrongRoot({ root: path }: Config): readonly string[] {
+  const root = path === undefined ? null : readRoot(path, systemDisk);
+  return root?.ok === false ? [root.error] : [];
+}
+
 const DEFAULT_CONFIG = "/etc/nixwave/agent.json";
 const program = new Command("nixwave-agent")
   .description(
@@ -51,7 +56,10 @@ configured("run", "runs the agent")
       "what a stop means to the fleet, where systemd can't tell",
     ).choices(["reboot", "off", "sleep"] as const),
   )
-  .action(async ({ config, leaving }) => {
+  .action(async ({ config: file, leaving }) => {
+    const config = configOf(file);
+    const [wrong] = wrongRoot(config);
+    if (wrong !== undefined) throw new Refused(`${file}: ${wrong}`);
     const stopping = new AbortController();
     for (const signal of ["SIGTERM", "SIGINT"] as const)
       process.on(signal, () => {
@@ -61,7 +69,7 @@ configured("run", "runs the agent")
     const awake = setInterval(() => {}, 2 ** 30);
     try {
       await runAgent({
-        config: configOf(config),
+        config,
         agentVersion: agentVersion(),
         env: process.env,
         leaving: leaving ?? null,
@@ -75,11 +83,7 @@ configured("run", "runs the agent")
 configured("check-config", "says whether the configuration can be used").action(({ config }) => {
   const read = configOf(config);
   const { host, channel, controlPlane } = read;
-  const root = read.root === undefined ? null : readRoot(read.root, systemDisk);
-  const wrong = [
-    ...checkIdentityFiles(read, systemDisk),
-    ...(root?.ok === false ? [root.error] : []),
-  ];
+  const wrong = [...checkIdentityFiles(read, systemDisk), ...wrongRoot(read)];
   if (wrong.length > 0) throw new Refused(`${config}: ${wrong.join(" ")}`);
   process.stdout.write(`${config}: ${host} follows ${channel} and asks ${controlPlane}.\n`);
 });

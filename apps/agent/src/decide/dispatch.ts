@@ -75,7 +75,9 @@ function acknowledged(
   changes: readonly Change[],
   at: Situation,
 ): Decision {
-  const opened = at.record ?? open(offer, at);
+  // A dispatch that was rejected has opened the record with whatever it said: what is acted on is the release's, not a lie's (I1).
+  const { channel, closure: targetClosure } = release;
+  const opened = { ...(at.record ?? open(offer, at)), channel, targetClosure };
   // The terms are put into the record before the event is stepped: no later release changes them.
   const record: HostRollout =
     opened.kind === "Pending" ? { ...opened, terms: release.terms } : opened;

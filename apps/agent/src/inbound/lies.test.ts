@@ -83,6 +83,31 @@ describe("a control plane that lies is refused, and the refusal reaches the log 
     expect(rejects(release)[0]?.reason).toMatch(/^dispatch\.targetClosure is .*theirs/);
   });
 
+  test("another host's closure, and then the truth: what the lie has left in the record is not acted on", async () => {
+    const release = publish(closure("new"));
+    on.world.cp.lie = (offer) => ({ ...offer, targetClosure: closure("theirs"), soakDueAt: START });
+    on.world.cp.dispatch(release);
+    await isRefused(release, "not-as-signed");
+    on.world.cp.lie = (offer) => offer;
+    on.world.cp.dispatch(release);
+    await on.becomes(release, "Converged");
+    expect(on.world.machine.fired).toEqual(["switch new"]);
+    await on.world.pass(5);
+    on.expectParity(release);
+  });
+
+  test("another channel's name over its own release, and then the truth", async () => {
+    const release = publish(closure("new"));
+    on.world.cp.lie = (offer) => ({ ...offer, channel: edge });
+    on.world.cp.dispatch(release);
+    await isRefused(release, "wrong-channel");
+    on.world.cp.lie = (offer) => offer;
+    on.world.cp.dispatch(release);
+    await on.becomes(release, "Converged");
+    await on.world.pass(5);
+    on.expectParity(release);
+  });
+
   test("an older release, signed once and no longer current", async () => {
     const older = publish(closure("old-and-weak"));
     publish(closure("new"));
