@@ -31,7 +31,7 @@ import { Retention } from "./retention.ts";
 import { followRevocations } from "./revokedHosts.ts";
 import { ServedReleases } from "./servedReleases.ts";
 import { StreamReaders } from "./streamReaders.ts";
-import { openTls } from "./tlsListener.ts";
+import { openTls, type TlsListener } from "./tlsListener.ts";
 import { type TlsParts, tlsParts } from "./tlsParts.ts";
 import { unitLogShelf } from "./unitLogShelf.ts";
 import { UnitLogs } from "./unitLogs.ts";
@@ -162,6 +162,17 @@ const servedOf = ({ releases, dataDir }: ServeConfig, writer: Writer) =>
     (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
   );
 
+/** Who comes in, and whom the signed list keeps out. */
+function openIdentity(listener: TlsListener | null, around: Parameters<typeof tlsParts>[1]) {
+  const tls = listener === null ? null : tlsParts(listener, around);
+  const unfollow = followRevocations(around.fleetTrust, around);
+  const closeIdentity = (): void => {
+    unfollow();
+    tls?.close();
+  };
+  return { tls, closeIdentity };
+}
+
 const watchOf = ({ source, fingerprint }: OpenReleases, writer: Writer, world: WorldPorts) =>
   new ReleaseWatch({
     ...world,
@@ -195,8 +206,7 @@ export async function startControlPlane(
   const inFlight = new InFlight();
   const fleetTrust = standIn ?? opened.repository ?? NOTHING_SIGNED;
   const around = { ...world, submit: writer.submit, database: path, registry, fleetTrust };
-  const tls = listener === null ? null : tlsParts(listener, around);
-  const unfollow = followRevocations(fleetTrust, around);
+  const { tls, closeIdentity } = openIdentity(listener, around);
   let stopping: Promise<void> | null = null;
   const server = serverOf({
     ...world,
@@ -217,7 +227,6 @@ export async function startControlPlane(
   });
   const halt = async (): Promise<void> => {
     polls.stop();
-    unfollow();
     streams.stop();
     await Promise.all([watch.stop(), retention.stop()]);
     // Everything taken is decided, committed and answered before a connection is closed (hazard 79).
@@ -228,7 +237,7 @@ export async function startControlPlane(
     await closed;
     reader.close();
     retained.close();
-    tls?.close();
+    closeIdentity();
     db.close();
     world.log.log("info", "stopped", {});
   };
