@@ -33,7 +33,7 @@ import {
   rolloutView,
   SHOWN,
   statusView,
-  timelineEntry,
+  timelinePage,
   whyView,
 } from "./views.ts";
 
@@ -144,7 +144,7 @@ const WHY_ROUTES = {
     summary: "The host's transitions, the newest first",
     params: ofHost,
     query: z.object({ ...page, rollout: rolloutIdText.optional() }),
-    answer: answers(pageOf(timelineEntry)),
+    answer: answers(timelinePage),
     problems: known,
   },
   getLogs: {

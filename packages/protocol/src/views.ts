@@ -22,6 +22,8 @@ import { instantText } from "./time.ts";
 const at = instantText;
 /** The log's newest position, null while it is empty: ask for events after it to see what changes. */
 const newest = offset.nullable();
+/** Where the log begins, if what is told goes back to before that; null where the log has all of it. */
+const logBeginsAt = offset.nullable();
 
 /** The words that screens and counts use for a host in a rollout, in the order of a host's life. */
 export const SHOWN = [
@@ -177,6 +179,7 @@ export const rolloutView = z
     policy: policySchema,
     waves: z.array(waveView).readonly(),
     budgets: z.array(budgetView).readonly(),
+    logBeginsAt,
   })
   .readonly();
 export type RolloutView = z.output<typeof rolloutView>;
@@ -247,6 +250,7 @@ export const whyView = z
     events: count,
     quarantined: z.boolean(),
     rollout: rolloutSummary.nullable(),
+    logBeginsAt,
   })
   .readonly();
 export type WhyView = z.output<typeof whyView>;
@@ -261,6 +265,10 @@ export const timelineEntry = z
   })
   .readonly();
 export type TimelineEntry = z.output<typeof timelineEntry>;
+
+export const timelinePage = z
+  .object({ ...pageOf(timelineEntry).unwrap().shape, logBeginsAt })
+  .readonly();
 
 export const quarantineView = z
   .object({

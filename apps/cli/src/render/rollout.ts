@@ -9,7 +9,7 @@ import { counted, shortRollout } from "./name.ts";
 import { nextLine } from "./status.ts";
 import { harmless, paint, type Style } from "./style.ts";
 import { table } from "./table.ts";
-import { rowWords } from "./why.ts";
+import { logBeginsWords, rowWords } from "./why.ts";
 
 const BAR_COLUMNS = 22;
 /** A screen shows the hosts that move or are held; beyond this a list is for `nixwave hosts`. */
@@ -35,6 +35,7 @@ export function rolloutScreen(
     ),
     ` ${legend(style, present)}`,
     ...budgetLines(style, view),
+    ...(view.logBeginsAt === null ? [] : [` ${logBeginsWords(view.logBeginsAt)}`]),
     ...hostLines(style, hosts, now),
     ...nextLine(style, rollout.next),
   ];

@@ -1,4 +1,4 @@
-import { type Explanation, type Instant, secsBetween } from "@nixwave/effects";
+import { type Explanation, type Instant, type Offset, secsBetween } from "@nixwave/effects";
 import type { HostRow, WhyView } from "@nixwave/protocol";
 import { sayAnswer } from "./answer.ts";
 import { waitsForPerson } from "./block.ts";
@@ -29,6 +29,7 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
     const command = `nixwave events --host ${explanation.host} --rollout ${shortRollout(explanation.rolloutId)}`;
     pairs.push(["log", `${command}   (${counted(view.events, "event")})`]);
   }
+  if (view.logBeginsAt !== null) pairs.push(["log", logBeginsWords(view.logBeginsAt)]);
   const consequences = consequencesOf(view);
   if (consequences.length > 0) pairs.push(["now", consequences.join("; ")]);
   if (explanation.since !== null) {
@@ -47,6 +48,10 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
   if (clears !== null) pairs.push(["clears", clears]);
   return [paint(style, said.tone, said.headline), ...fields(style, pairs)];
 }
+
+/** Said wherever what is shown goes back to before the log's beginning. */
+export const logBeginsWords = (beginsAt: Offset): string =>
+  `the log begins at ${beginsAt}: what was before is archived`;
 
 /** A host's reason in a column of a table. */
 export function rowWords(row: HostRow, now: Instant, timeZone: string): string {

@@ -191,6 +191,7 @@ it("hazard 95, 96: each host has one word, and each that does not move has its r
     "Activating Soaking",
     "Pending Activating",
   ]);
+  expect(timeline.logBeginsAt).toBeNull();
 });
 
 it("hazard 73: a host in no release is shown with what it runs, and what it never said is null", async () => {

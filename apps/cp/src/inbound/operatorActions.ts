@@ -1,6 +1,5 @@
 import {
   type Channel,
-  explainHost,
   type Freeze,
   type FreezeId,
   type Instant,
@@ -18,10 +17,9 @@ import type { Reader } from "../store/reader.ts";
 import { readAll } from "../views/logLines.ts";
 import { quarantineView } from "../views/quarantineView.ts";
 import { rolloutSummary } from "../views/rolloutSummary.ts";
-import { whyView } from "../views/whyView.ts";
 import { granted } from "./granted.ts";
 import type { OperatorHandlers } from "./handlers.ts";
-import { eventsOf, knownRollout, type OperatorReads, refuseUnknownHost } from "./operatorReads.ts";
+import { knownRollout, type OperatorReads, refuseUnknownHost, whyOf } from "./operatorReads.ts";
 import type { OperatorCaller } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 
@@ -143,17 +141,14 @@ function channelsEnded(reader: Reader, at: Offset): readonly Channel[] {
 
 /** What people do. Each is in the log with who and why, and answers with the new state, after its commit. */
 export function operatorActions(ports: ActionPorts): OperatorActions {
-  const { submit, writer, reader, clock } = ports;
+  const { submit, writer, reader } = ports;
   return {
     ...rolloutActions(ports),
     ...freezeActions(ports),
     retryHost: async ({ params: { host }, body }, caller) => {
       refuseUnknownHost(writer.fleet(), host);
       granted(await submit<"Retry">({ kind: "Retry", host, ...whoOf(caller, body) }));
-      const fleet = writer.fleet();
-      const now = clock.now();
-      const { rolloutId } = explainHost(fleet, host, now);
-      return whyView(fleet, { host, events: eventsOf(reader, { host, rolloutId }) }, now);
+      return whyOf(ports, host);
     },
     liftQuarantine: async ({ params: { channel, closure }, body }, caller) => {
       const since = writer.fleet().quarantinedSince(channel, closure);

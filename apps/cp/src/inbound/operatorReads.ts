@@ -6,13 +6,20 @@ import {
   type OutboundAgentEvent,
   type RolloutId,
 } from "@nixwave/effects";
-import { decodeLine, type HostRow, matcher, parseSelector, type Shown } from "@nixwave/protocol";
+import {
+  decodeLine,
+  type HostRow,
+  matcher,
+  parseSelector,
+  type Shown,
+  type WhyView,
+} from "@nixwave/protocol";
 import type { Writer } from "../loop.ts";
 import type { Clock } from "../ports.ts";
 import type { Reader, StoredTransition } from "../store/reader.ts";
 import { hostRow } from "../views/hostRow.ts";
 import { hostView } from "../views/hostView.ts";
-import { eventsPage, readAll } from "../views/logLines.ts";
+import { beginsAfter, eventsPage, readAll } from "../views/logLines.ts";
 import { mapPage, type Page, type PageAsk, page } from "../views/page.ts";
 import { quarantineView } from "../views/quarantineView.ts";
 import { everyHost, isKnown } from "../views/releaseHost.ts";
@@ -64,7 +71,7 @@ export function refuseUnknownHost(fleet: FleetState, host: HostName): void {
 }
 
 /** A host's events in a rollout, the oldest first, of whatever journal; lines that were refused are not among them. */
-export function eventsOf(
+function eventsOf(
   reader: Reader,
   on: { readonly host: HostName; readonly rolloutId: RolloutId | null },
 ): readonly OutboundAgentEvent[] {
@@ -75,6 +82,20 @@ export function eventsOf(
     const read = decodeLine(line.line);
     return read.ok ? [read.value.event] : [];
   });
+}
+
+/** Why a host is where it is, with what the log still has of how it came there. */
+export function whyOf(
+  { writer, reader, clock }: Pick<ReadPorts, "writer" | "reader" | "clock">,
+  host: HostName,
+): WhyView {
+  const fleet = writer.fleet();
+  const now = clock.now();
+  const { rolloutId } = explainHost(fleet, host, now);
+  const [first] =
+    rolloutId === null ? [] : reader.transitions({ host, rolloutId, after: null, limit: 1 });
+  const logBeginsAt = beginsAfter(reader, first?.offset ?? null);
+  return whyView(fleet, { host, events: eventsOf(reader, { host, rolloutId }), logBeginsAt }, now);
 }
 
 /** When each wave was completed, as far as the log says it. */
@@ -163,7 +184,8 @@ function fleetReads({
       const fleet = writer.fleet();
       const opened = knownRollout(fleet, params.rolloutId);
       const completed = completedWaves(reader, params.rolloutId);
-      return rolloutView(fleet, opened, { now: clock.now(), newest: newest(), completed });
+      const at = { now: clock.now(), newest: newest(), beginsAt: reader.logBeginsAt() };
+      return rolloutView(fleet, opened, { ...at, completed });
     },
     getRolloutHosts: ({ params, query }) => {
       const fleet = writer.fleet();
@@ -198,17 +220,14 @@ function hostReads(ports: ReadPorts): Pick<OperatorReads, HostReads> {
       return hostView(fleet, { host: params.host, stored }, { now: clock.now(), newest });
     },
     // Total over hosts, any name at all: that a host was never heard of is an answer too.
-    getWhy: ({ params: { host } }) => {
-      const fleet = writer.fleet();
-      const now = clock.now();
-      const { rolloutId } = explainHost(fleet, host, now);
-      return whyView(fleet, { host, events: eventsOf(reader, { host, rolloutId }) }, now);
-    },
+    getWhy: ({ params: { host } }) => whyOf(ports, host),
     getTimeline: ({ params: { host }, query }) => {
       refuseUnknownHost(writer.fleet(), host);
       const { rollout } = query;
       const on = rollout === undefined ? { host } : { host, rolloutId: rollout };
-      return page(transitionsOf(reader, on), ({ offset }) => String(offset), query);
+      const transitions = transitionsOf(reader, on);
+      const logBeginsAt = beginsAfter(reader, transitions.at(-1)?.offset ?? null);
+      return { ...page(transitions, ({ offset }) => String(offset), query), logBeginsAt };
     },
     getLogs: ({ params: { host }, query }) => {
       const log = ports.unitLogs.newest(host, query.rollout);

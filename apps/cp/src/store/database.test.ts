@@ -5,7 +5,7 @@ import { START } from "@nixwave/testkit";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { init } from "../maintenance/init.ts";
-import { createDatabase, databasePath, openDatabase, openReadOnly } from "./database.ts";
+import { createDatabase, databasePath, oldCopies, openDatabase, openReadOnly } from "./database.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 
 let dir: string;
@@ -104,6 +104,24 @@ test("a copy is made before each migration, is what was there, and is kept for t
       .filter((name) => name.includes(".v"))
       .sort(),
   ).toEqual(["cp.db.v0", "cp.db.v1", "other.db.v0"]);
+});
+
+test("a copy from more than two versions ago goes, and nothing else does", () => {
+  const copies = ["cp.db.v1", "cp.db.v9", "cp.db.v10", "cp.db.v11", "cp.db.v12"];
+  const others = [
+    "cp.db",
+    "cp.db-wal",
+    "other.db.v1",
+    "cp.db.v1.partial",
+    "cp.db.old",
+    "xcp.db.v1",
+  ];
+  expect(oldCopies("cp.db", [...copies, ...others], 12)).toEqual([
+    "cp.db.v1",
+    "cp.db.v9",
+    "cp.db.v10",
+  ]);
+  expect(oldCopies("cp.db", [...copies, ...others], 1)).toEqual([]);
 });
 
 test("a migration that fails leaves the database as it was, with its copy", () => {

@@ -139,13 +139,18 @@ function keepCopy(db: Connection, path: string, version: number): void {
   const copy = `${path}.v${version}`;
   rmSync(copy, { force: true });
   db.prepare("VACUUM INTO ?").run(copy);
-  for (const name of readdirSync(dirname(path))) {
-    const old = /\.v(\d+)$/.exec(name);
-    if (
-      old !== null &&
-      name.startsWith(`${basename(path)}.v`) &&
-      Number(old[1]) <= version - COPIES_KEPT
-    )
-      rmSync(join(dirname(path), name));
-  }
+  const folder = dirname(path);
+  for (const name of oldCopies(basename(path), readdirSync(folder), version))
+    rmSync(join(folder, name));
 }
+
+/** Of the names in its folder, the copies of a database that the one from before this version's migration leaves nobody a use for. */
+export const oldCopies = (
+  database: string,
+  names: readonly string[],
+  version: number,
+): readonly string[] =>
+  names.filter((name) => {
+    const [, of, copied] = /^(.*)\.v(\d+)$/.exec(name) ?? [];
+    return of === database && Number(copied) <= version - COPIES_KEPT;
+  });

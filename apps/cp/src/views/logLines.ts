@@ -46,6 +46,12 @@ export function eventsPage(
   };
 }
 
+/** Where the log begins, if what is told goes back to before that; null where the log has all of it. */
+export function beginsAfter(reader: Reader, earliest: Offset | null): Offset | null {
+  const beginsAt = reader.logBeginsAt();
+  return earliest !== null && earliest < beginsAt ? beginsAt : null;
+}
+
 /** Every matching line from there on, the oldest first, up to `max`: for views about one host or one rollout. */
 export function readAll(
   reader: Reader,

@@ -111,29 +111,35 @@ export function rolloutView(
     readonly now: Instant;
     readonly newest: Offset | null;
     readonly completed: ReadonlyMap<number, Instant>;
+    readonly beginsAt: Offset;
   },
 ): RolloutView {
   const { rollout, release } = opened;
   const rows = rowsOf(fleet, release, at.now);
   const tallies = fleet.waves(rollout.rolloutId);
+  const waves = release.waves.map((wave) =>
+    waveView(wave, {
+      rollout,
+      tally: tallies.find((tally) => tally.wave === wave.index),
+      completedAt: at.completed.get(wave.index) ?? null,
+      rows: rows.filter((row) => row.wave === wave.index),
+    }),
+  );
+  const isLacking = waves.some(
+    ({ state, completedAt }) => state === "complete" && completedAt === null,
+  );
   return {
     now: at.now,
     newest: at.newest,
     rollout: rolloutSummary(fleet, opened, at.now),
     policy: release.policy,
-    waves: release.waves.map((wave) =>
-      waveView(wave, {
-        rollout,
-        tally: tallies.find((tally) => tally.wave === wave.index),
-        completedAt: at.completed.get(wave.index) ?? null,
-        rows: rows.filter((row) => row.wave === wave.index),
-      }),
-    ),
+    waves,
     budgets: release.budgets.map(({ name, hosts, maxInFlight }) => ({
       name,
       hosts: hosts.length,
       held: fleet.holders(name).length,
       maxInFlight,
     })),
+    logBeginsAt: isLacking && at.beginsAt > 0 ? at.beginsAt : null,
   };
 }

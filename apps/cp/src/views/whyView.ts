@@ -1,4 +1,11 @@
-import type { Answer, FleetState, HostName, Instant, OutboundAgentEvent } from "@nixwave/effects";
+import type {
+  Answer,
+  FleetState,
+  HostName,
+  Instant,
+  Offset,
+  OutboundAgentEvent,
+} from "@nixwave/effects";
 import type { WhyView } from "@nixwave/protocol";
 import { failureOf } from "./failure.ts";
 import { hostRow } from "./hostRow.ts";
@@ -37,10 +44,14 @@ function mentioned(answer: Answer): readonly HostName[] {
 /** Why the host is where it is: the gates' own answer, and what the log knows beside it (hazard 72). */
 export function whyView(
   fleet: FleetState,
-  on: { readonly host: HostName; readonly events: readonly OutboundAgentEvent[] },
+  on: {
+    readonly host: HostName;
+    readonly events: readonly OutboundAgentEvent[];
+    readonly logBeginsAt: Offset | null;
+  },
   now: Instant,
 ): WhyView {
-  const { host, events } = on;
+  const { host, events, logBeginsAt } = on;
   const row = hostRow(fleet, { host, release: null }, now);
   const { explanation } = row;
   const { rolloutId } = explanation;
@@ -60,5 +71,6 @@ export function whyView(
       row.targetClosure !== null &&
       fleet.quarantinedSince(row.channel, row.targetClosure) !== null,
     rollout: opened === null ? null : rolloutSummary(fleet, opened, now),
+    logBeginsAt,
   };
 }
