@@ -59,9 +59,7 @@ export interface ControlPlane {
 }
 
 /** A file that is longer than any such file may be is no answer, and no fault of the network either. */
-export type FileCall =
-  | Call<Uint8Array | null>
-  | { readonly kind: "too-long"; readonly bytesMax: number };
+type FileCall = Call<Uint8Array | null> | { readonly kind: "too-long"; readonly bytesMax: number };
 
 /** What a refused journal means is the same whichever route says it. */
 export function refusedJournal(call: Call<unknown>): "old-journal" | "set-back" | null {

@@ -50,7 +50,7 @@ async function judge(
   return found.ok ? "ok" : found.error.code;
 }
 
-describe("the attacks that a control plane names, an agent names alike", () => {
+describe("the attacks that a control plane names, an agent names alike (hazard 81)", () => {
   const cases = ATTACKS_SEEN.flatMap((attack) =>
     (attack.on === "both" ? [stable, edge] : [attack.on]).map(
       (channel) => [`${attack.name} (${channel})`, attack, channel] as const,

@@ -206,7 +206,7 @@ describe("expired metadata start nothing, and stop nothing", () => {
   });
 });
 
-test("an hour without a dispatch, and rotated keys are known all the same", async () => {
+test("an hour without a dispatch, and rotated keys are known all the same (hazard 83)", async () => {
   publish(closure("new"));
   await on.world.pass(61);
   const old = forger.keys.root;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import {
@@ -136,10 +136,13 @@ async function answer(pathname: string, body: string) {
 }
 
 async function listen(): Promise<string> {
-  server = createServer(async (request, response) => {
+  const reply = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname } = new URL(request.url ?? "/", "http://agent.invalid");
     const { status, headers, body } = await answer(pathname, await text(request));
     response.writeHead(status, { "content-type": "application/json", ...headers }).end(body);
+  };
+  server = createServer((request, response) => {
+    reply(request, response).catch((cause: unknown) => response.destroy(Error(String(cause))));
   });
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);

@@ -29,7 +29,7 @@ export async function repositoryAnswer(
 }
 
 /** A control plane that only serves a directory, and counts what is asked for. */
-export function servingHttp(directory: () => string): Http & { readonly asked: string[] } {
+function servingHttp(directory: () => string): Http & { readonly asked: string[] } {
   const asked: string[] = [];
   return {
     asked,
