@@ -171,6 +171,9 @@ async function openJournal(
   return null;
 }
 
+const WALL_AHEAD =
+  "the wall clock is more than 30 days ahead of the newest signed metadata, and is ignored: set the clock, or run nixwave refresh";
+
 interface Shown {
   readonly agent: Agent;
   readonly journal: Journal;
@@ -186,7 +189,7 @@ async function openConsole(
   const { host, channel, stateDir } = config;
   const status = () => {
     const now = agent.clock.now();
-    const trouble = agent.outage.reason;
+    const trouble = agent.outage.reason ?? (agent.clock.wallIsAhead ? WALL_AHEAD : null);
     const known = identity?.shown() ?? null;
     const about = { host, channel, agentVersion, now, trouble, identity: known };
     return statusOf(journal, { ...about, trust: shownTrust(releases, now) });

@@ -55,3 +55,27 @@ test("a wall clock more than 30 days ahead of the newest metadata is ignored, an
   steady.followWall();
   expect(steady.now()).toBe(START + 1000);
 });
+
+test("expiry is measured by the later of both clocks: a wall clock that was set back makes nothing valid again", () => {
+  const { clock, hands } = clocks(START);
+  const steady = new SteadyClock(clock, { journalNow: addSecs(START, 60), newestMetadataAt: null });
+  expect(steady.latest()).toBe(addSecs(START, 60));
+  hands.wall = START + 90_000;
+  expect(steady.latest()).toBe(addSecs(START, 90));
+  hands.wall = START - 90_000;
+  expect(steady.latest()).toBe(addSecs(START, 60));
+});
+
+test("a host that was off for months is right about the time as soon as it has verified what is newest", () => {
+  const later = addSecs(START, 100 * 86_400);
+  const { clock } = clocks(later);
+  const steady = new SteadyClock(clock, { journalNow: START, newestMetadataAt: START });
+  steady.followWall();
+  expect(steady.now()).toBe(START);
+  steady.verified(addSecs(later, -86_400));
+  steady.followWall();
+  expect(steady.now()).toBe(later);
+  // What is older takes nothing back.
+  steady.verified(START);
+  expect(steady.wallIsAhead).toBe(false);
+});

@@ -2,6 +2,7 @@ import { addSecs, type ChannelRef, type ClosureHash, type Release } from "@nixwa
 import { edge, Forger, NOW, stable } from "@nixwave/protocol/attacks.fixture";
 import { closure, hostName, rollout, START } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { renderStatus, statusOf } from "../console/status.ts";
 import { systemDisk } from "../perform/systemPorts.ts";
 import { CHANNEL, HOST } from "../world/controlPlane.fixture.ts";
 import { stage } from "../world/stage.fixture.ts";
@@ -125,11 +126,16 @@ describe("a control plane that lies is refused, and the refusal reaches the log 
     await isRefused(older, "rollback");
   });
 
-  test("a release that nobody signed", async () => {
+  test("a release that nobody signed; and the host's own status says so", async () => {
     publish(closure("new"));
     const unsigned = on.world.cp.release(closure("evil"));
     on.world.cp.dispatch(unsigned);
     await isRefused(unsigned, "unsigned");
+    const identity = { host: HOST, channel: CHANNEL, agentVersion: "0.0.0", identity: null };
+    const of = { ...identity, now: on.world.agent.clock.now(), trouble: null, trust: null };
+    const status = statusOf(on.world.journal, of);
+    expect(status.lastRefusal).toMatchObject({ rolloutId: unsigned.rolloutId, code: "unsigned" });
+    expect(renderStatus(status)).toContain("(unsigned): dispatch.ref is");
   });
 
   test("another channel", async () => {
