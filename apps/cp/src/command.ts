@@ -144,7 +144,7 @@ export interface CommitCertificate {
 }
 
 /** An operator's token was used; the door says so at most once a minute for each. */
-export interface TokenUsed {
+interface TokenUsed {
   readonly kind: "TokenUsed";
   readonly hash: Sha256;
 }

@@ -136,7 +136,7 @@ export interface TlsPlane {
   readonly close: () => Promise<void>;
 }
 
-export interface Asked {
+interface Asked {
   readonly request: EnrolmentRequest;
   readonly privateKey: KeyObject;
   readonly asked: EnrolmentAsk;

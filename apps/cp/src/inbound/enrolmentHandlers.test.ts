@@ -142,7 +142,7 @@ test.each([
   ["an expired token", { madeSecsAgo: 3601 }, /expired: /],
   ["a future-dated token", { madeSecsAgo: -3600 }, /future-dated: /],
   ["a token for another key", { keyThumbprint: "A".repeat(43) }, /key-mismatch: /],
-])("%s is refused", async (_, options, refusal) => {
+])("%s is refused (hazard 81: what is dated ahead too)", async (_, options, refusal) => {
   // Made by a fleet whose control plane was there before it.
   bench.time.pass(2 * 3600);
   expect(await answer(await withToken(await tokenFor(options)))).toMatch(refusal);
@@ -156,7 +156,7 @@ test("a token for this key enrols it and no other", async () => {
   expect(await answer(enrolWithToken(asked, token))).toMatch(GIVEN);
 });
 
-test("of two that use one token at the same instant exactly one wins", async () => {
+test("of two that use one token at the same instant exactly one wins (hazard 67)", async () => {
   const token = await tokenFor();
   const asked = [await withToken(token), await withToken(token), await withToken(token)];
   const answers = await Promise.all(asked.map(answer));
@@ -206,7 +206,7 @@ test("a disk that is full when the certificate is to be remembered gives none to
   expect(await answer(body)).toBe(given);
 });
 
-test("the database is lost or restored: no token from before it, every host key still", async () => {
+test("the database is lost or restored: no token from before it, every host key still (hazard 68)", async () => {
   const [used, unused] = [await tokenFor(), await tokenFor()];
   const before = await withToken(used);
   expect(await answer(before)).toMatch(GIVEN);
