@@ -24,6 +24,7 @@ import {
 } from "./route.ts";
 import { instantText } from "./time.ts";
 import {
+  channelStatus,
   eventsPage,
   hostRow,
   hostView,
@@ -75,6 +76,15 @@ const FLEET_ROUTES = {
     path: "/v1/status",
     summary: "Every channel, its rollout, what is halted and what to type next",
     answer: answers(statusView),
+    problems: known,
+  },
+  getChannels: {
+    ...READS,
+    path: "/v1/channels",
+    summary:
+      "Channels, each with its newest rollout, its freezes and whether its release can be used",
+    query: z.object(page),
+    answer: answers(pageOf(channelStatus)),
     problems: known,
   },
   getRollouts: {

@@ -184,6 +184,12 @@ it("hazard 95, 96: each host has one word, and each that does not move has its r
   expect(sure(await ops.call("getRolloutHosts", soaking)).items).toHaveLength(1);
   const page = sure(await ops.call("getHosts", { query: { limit: 2 } }));
   expect(page).toMatchObject({ next: "web-1", total: 3 });
+  const channels = sure(await ops.call("getChannels", { query: {} }));
+  expect(channels).toEqual({
+    items: sure(await ops.call("getStatus", {})).channels,
+    next: null,
+    total: 1,
+  });
   const rest = sure(await ops.call("getHosts", { query: { limit: 2, cursor: "web-1" } }));
   expect(rest).toMatchObject({ next: null, items: [{ host: "web-2" }] });
   const timeline = sure(await ops.call("getTimeline", { params: { host: canary } }));

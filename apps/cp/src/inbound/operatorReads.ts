@@ -26,7 +26,7 @@ import { everyHost, isKnown } from "../views/releaseHost.ts";
 import { type RepositoryHealth, repositoryStatus } from "../views/repositoryStatus.ts";
 import { rolloutOf, rolloutSummary } from "../views/rolloutSummary.ts";
 import { rolloutView } from "../views/rolloutView.ts";
-import { statusView } from "../views/statusView.ts";
+import { channelStatus, statusView } from "../views/statusView.ts";
 import { whyView } from "../views/whyView.ts";
 import type { OperatorHandlers } from "./handlers.ts";
 import { ProblemError } from "./problemError.ts";
@@ -147,7 +147,13 @@ function transitionsOf(
   return reader.transitions({ ...on, after: null, limit: TRANSITIONS_READ_MAX }).toReversed();
 }
 
-type FleetReads = "getStatus" | "getRollouts" | "getRollout" | "getRolloutHosts" | "getHosts";
+type FleetReads =
+  | "getStatus"
+  | "getChannels"
+  | "getRollouts"
+  | "getRollout"
+  | "getRolloutHosts"
+  | "getHosts";
 
 function fleetReads({
   writer,
@@ -164,6 +170,11 @@ function fleetReads({
       return repository === null
         ? view
         : { ...view, repository: repositoryStatus(repository, now) };
+    },
+    getChannels: ({ query }) => {
+      const fleet = writer.fleet();
+      const now = clock.now();
+      return mapPage(page(fleet.channels(), String, query), (of) => channelStatus(fleet, of, now));
     },
     getRollouts: ({ query }) => {
       const fleet = writer.fleet();

@@ -33,7 +33,7 @@ function freezesOf(fleet: FleetState, channel: Channel, now: Instant): ChannelSt
   });
 }
 
-function channelStatus(fleet: FleetState, channel: Channel, now: Instant): ChannelStatus {
+export function channelStatus(fleet: FleetState, channel: Channel, now: Instant): ChannelStatus {
   const newest = fleet.newestRollout(channel);
   const opened = newest === null ? null : rolloutOf(fleet, newest.rolloutId);
   return {
