@@ -12,7 +12,7 @@ const SLOW_EVERY_MS = 100;
 createServer((request, response) => {
   const { pathname } = new URL(request.url ?? "/", "http://cache");
   const path = join(folder, normalize(decodeURIComponent(pathname)));
-  const mode = readFileSync(modeFile, "utf8").trim();
+  const mode = modeNow();
   if (mode === "down") {
     request.socket.destroy();
     return;
@@ -28,6 +28,10 @@ createServer((request, response) => {
   else createReadStream(path).pipe(response);
 }).listen(Number(port), address);
 
+function modeNow(): string {
+  return readFileSync(modeFile, "utf8").trim();
+}
+
 function sizeOf(path: string): number | null {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat?.isFile() === true ? stat.size : null;
@@ -37,8 +41,10 @@ function sendSlowly(path: string, response: ServerResponse): void {
   const bytes = readFileSync(path);
   let sent = 0;
   const timer = setInterval(() => {
-    response.write(bytes.subarray(sent, sent + SLOW_BYTES));
-    sent += SLOW_BYTES;
+    // What was begun slowly does not stay slow for ever.
+    const size = modeNow() === "slow" ? SLOW_BYTES : bytes.length;
+    response.write(bytes.subarray(sent, sent + size));
+    sent += size;
     if (sent < bytes.length) return;
     clearInterval(timer);
     response.end();

@@ -13,7 +13,7 @@ const HERE = import.meta.dirname;
 export const REPOSITORY = join(HERE, "../..");
 const BRIDGE = "br0";
 const NETWORK = "10.231.79";
-const LAB_ADDRESS = `${NETWORK}.1`;
+export const LAB_ADDRESS = `${NETWORK}.1`;
 const CACHE_PORT = 18_080;
 /** A chroot store always sandboxes. */
 const SANDBOX = ["--option", "sandbox-paths", "/bin /usr /lib /lib64"] as const;
@@ -190,8 +190,8 @@ export class Lab {
     writeFileSync(path, text.replace("activate", "deactive"), "latin1");
   }
 
-  /** A booted host that runs `closure`, as an installer leaves it. */
-  async host(name: string, closure: ClosureHash): Promise<NspawnHost> {
+  /** A host that will run `closure`, as an installer leaves it; not booted yet. */
+  async place(name: string, closure: ClosureHash): Promise<NspawnHost> {
     const number = this.hosts.length + 2;
     if (number > HOSTS_MAX) throw new Error("the lab's network is full");
     const host = new NspawnHost({
@@ -206,29 +206,16 @@ export class Lab {
     });
     this.hosts.push(host);
     const to = `local?root=${host.root}`;
-    await this.#nix([
-      "nix",
-      "copy",
-      "--no-check-sigs",
-      "--from",
-      this.#builder,
-      "--to",
-      to,
-      `/nix/store/${closure}`,
-    ]);
-    const profile = [
-      "nix-env",
-      "--store",
-      to,
-      "-p",
-      join(host.root, "nix/var/nix/profiles/system"),
-    ];
-    await this.#nix([...profile, "--set", `/nix/store/${closure}`]);
-    mkdirSync(join(host.root, "boot/loader/entries"), { recursive: true });
-    writeFileSync(join(host.root, "boot/loader/loader.conf"), "default nixos-generation-1.conf\n");
-    const entry = `title NixOS\noptions init=/nix/store/${closure}/init\n`;
-    writeFileSync(join(host.root, "boot/loader/entries/nixos-generation-1.conf"), entry);
-    await host.boot();
+    const path = `/nix/store/${closure}`;
+    const copy = ["nix", "copy", "--no-check-sigs", "--from", this.#builder, "--to", to, path];
+    await this.#nix(copy);
+    const profile = join(host.root, "nix/var/nix/profiles/system");
+    await this.#nix(["nix-env", "--store", to, "-p", profile, "--set", path]);
+    const loader = join(host.root, "boot/loader");
+    mkdirSync(join(loader, "entries"), { recursive: true });
+    writeFileSync(join(loader, "loader.conf"), "default nixos-generation-1.conf\n");
+    const entry = `title NixOS\noptions init=${path}/init\n`;
+    writeFileSync(join(loader, "entries/nixos-generation-1.conf"), entry);
     return host;
   }
 

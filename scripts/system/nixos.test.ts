@@ -16,7 +16,8 @@ let activation: ReturnType<typeof backendOf>;
 beforeAll(async () => {
   await lab.start();
   base = await lab.build({ version: "base" });
-  host = await lab.host("one", base);
+  host = await lab.place("one", base);
+  await host.boot();
   activation = backendOf(host, lab);
 });
 afterAll(() => lab.remove());
