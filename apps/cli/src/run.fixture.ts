@@ -87,6 +87,14 @@ export interface Asked {
 
 export type Canned = Readonly<Record<string, unknown>>;
 
+/** As an answer: what is no JSON. */
+export class PlainText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 /** As an answer: the connection breaks, as when the control plane is restarted. */
 export const AWAY = "away";
 
@@ -114,8 +122,9 @@ export async function cannedCp(
         response.writeHead(404, { "content-type": "application/problem+json" });
         response.end(JSON.stringify(problem("not-found", 404, `${url} is not known here.`)));
       } else {
-        response.writeHead(200, { "content-type": "application/json" });
-        response.end(JSON.stringify(answer));
+        const isText = answer instanceof PlainText;
+        response.writeHead(200, { "content-type": isText ? "text/plain" : "application/json" });
+        response.end(isText ? answer.text : JSON.stringify(answer));
       }
     });
   });

@@ -3,6 +3,7 @@ import { isOffset, type Offset } from "@nixwave/effects";
 import { LOG_LINE_KINDS, SHOWN } from "@nixwave/protocol";
 import { events } from "../commands/events.ts";
 import { hosts, why } from "../commands/hosts.ts";
+import { logs } from "../commands/logs.ts";
 import { showRollout } from "../commands/rollout.ts";
 import { status } from "../commands/status.ts";
 import { channelNamed, findRollout, hostNamed } from "../find.ts";
@@ -108,6 +109,23 @@ Examples:
     )
     .action(async (host) => {
       await why(shell.desk(), host);
+    });
+  root
+    .command("logs")
+    .description("What a host's last switch or rollback printed")
+    .argument("<HOST>", "a host of the fleet")
+    .option("--rollout <CHANNEL|ID>", "in one rollout")
+    .addHelpText(
+      "after",
+      `
+The control plane asks for it after a failure. The host itself has all of it: journalctl -u 'nixwave-*'.
+
+Examples:
+  $ nixwave logs web-7
+  $ nixwave logs web-7 --rollout stable@9f3c2ab`,
+    )
+    .action(async (host, { rollout }) => {
+      await logs(shell.desk(), host, rollout);
     });
 }
 
