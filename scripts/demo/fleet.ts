@@ -386,7 +386,7 @@ export class DemoFleet {
 }
 
 /** The rollout of the demo's one channel, in what `nixwave release --json` prints. */
-function rolloutIn(printed: string): RolloutId | null {
+export function rolloutIn(printed: string): RolloutId | null {
   const json: unknown = JSON.parse(printed);
   const live: unknown =
     typeof json === "object" && json !== null && "live" in json ? json.live : [];

@@ -1,19 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { connect, type Server } from "node:net";
 import { join } from "node:path";
-import {
-  type ClosureHash,
-  type HostName,
-  isChannel,
-  parseHostName,
-  type RolloutId,
-  rolloutId,
-} from "@nixwave/effects";
-import { type Client, client, readCurrent } from "@nixwave/protocol";
+import { type ClosureHash, type HostName, parseHostName, type RolloutId } from "@nixwave/effects";
+import { type Client, client } from "@nixwave/protocol";
+import { newSshHostKey } from "@nixwave/testkit";
 import { until } from "../demo/deadline.ts";
 import { DEMO_RULES, type DemoHost, type DemoRules, declarationOf } from "../demo/declaration.ts";
-import { fetchPort } from "../demo/httpPort.ts";
+import { rolloutIn } from "../demo/fleet.ts";
+import { httpsPort } from "../demo/httpsPort.ts";
+import { operatorFiles } from "../demo/operator.ts";
 import { runScript, type StartedProcess, startProcess } from "../demo/process.ts";
 import { forward } from "./forwarder.ts";
 import { LAB_ADDRESS, Lab, REPOSITORY, type SystemPlan } from "./lab.ts";
@@ -26,15 +21,14 @@ const CP_PORT = 8461;
 const ARMED = "/etc/nixwave/agent.env";
 /** While it is there, an agent that has ended is not started again. */
 const HELD = "/etc/nixwave/held";
-/** On each host, where the agent believes its control plane. */
-const LOCAL_PORT = 8460;
+const OPERATOR = "test";
+const SSH_HOST_KEY = "etc/ssh/ssh_host_ed25519_key";
 const START_SECS = 60;
 const never = new AbortController().signal;
 
 /**
- * Real hosts, each with the real agent as a unit, and a real control plane. The control plane is outside of the lab's
- * network; a forwarder takes its connections in, and one on each host makes it look local, so that cutting a host's link
- * cuts it off from everybody.
+ * Real hosts, each with the real agent as a unit, a real control plane, signed releases and mutual TLS with hosts that
+ * enrol by their SSH host keys. The control plane is outside of the lab's network; a forwarder takes its connections in.
  */
 export class Fleet {
   readonly lab = new Lab();
@@ -44,6 +38,8 @@ export class Fleet {
   #cp: StartedProcess | null = null;
   #url = "";
   #server: Server | null = null;
+  #client: Client | null = null;
+  readonly #sshHostKeys = new Map<string, string>();
 
   constructor(plan: readonly DemoHost[], rules: Partial<DemoRules> = {}) {
     this.plan = plan;
@@ -51,15 +47,38 @@ export class Fleet {
   }
 
   get client(): Client {
-    return client(this.#url, fetchPort, () => ({ "nixwave-operator": "test" }));
+    const { authority, cert, key } = this.#operator;
+    const text = (file: string): string => readFileSync(file, "utf8");
+    const pinned = { ca: text(authority), cert: text(cert), key: text(key) };
+    this.#client ??= client(this.#url, httpsPort(pinned), () => ({}));
+    return this.#client;
+  }
+  /** What `nixwave init` made: declaration, repository, keys and root. */
+  get #home(): string {
+    return join(this.lab.folder, "fleet");
+  }
+  get #data(): string {
+    return join(this.lab.folder, "cp");
+  }
+  get #operator() {
+    return operatorFiles(this.lab.folder, OPERATOR);
   }
 
   async start(): Promise<void> {
     const { lab } = this;
     await lab.start();
-    for (const name of ["cp", "releases"]) mkdirSync(join(lab.folder, name));
-    await this.#run("cp", "nixwave-cp", ["init", "--data", join(lab.folder, "cp")]);
+    for (const path of [this.#data, this.#home]) mkdirSync(path);
+    const base = await lab.build({ version: "base" });
+    for (const { name } of this.plan) this.hosts.set(name, await lab.place(name, base));
+    for (const host of this.hosts.values()) this.#giveKey(host);
+    this.#declare(new Map(this.plan.map(({ name }) => [name, base])));
+    await this.#run("cli", "nixwave", ["init", "."]);
+    await this.#run("cp", "nixwave-cp", ["init", "--data", this.#data]);
     await this.startCp();
+    const ca = await this.#run("cp", "nixwave-cp", ["ca", "--data", this.#data]);
+    writeFileSync(this.#operator.authority, ca);
+    const add = ["operator-certificate", "add", "--data", this.#data, "--name", OPERATOR];
+    await this.#run("cp", "nixwave-cp", [...add, "--role", "admin", "--out", lab.folder]);
     const socket = join(lab.folder, "cp.socket");
     this.#server = forward({ path: socket }, () =>
       connect(Number(new URL(this.#url).port), "127.0.0.1"),
@@ -71,8 +90,6 @@ export class Fleet {
       socket,
     ];
     lab.begin([process.execPath, "--import", "tsx", ...script]);
-    const base = await lab.build({ version: "base" });
-    for (const { name } of this.plan) this.hosts.set(name, await lab.place(name, base));
     await Promise.all([...this.hosts.values()].map((host) => this.#boot(host)));
     await until(
       { what: "every agent's first word", timeoutSecs: START_SECS, stop: never },
@@ -83,31 +100,36 @@ export class Fleet {
     );
   }
 
+  #giveKey(host: NspawnHost): void {
+    const { privateText, publicLine } = newSshHostKey(`root@${host.name}`);
+    mkdirSync(join(host.root, "etc/ssh"), { recursive: true });
+    writeFileSync(join(host.root, SSH_HOST_KEY), privateText, { mode: 0o600 });
+    this.#sshHostKeys.set(host.name, publicLine);
+  }
+
   async #boot(host: NspawnHost): Promise<void> {
-    const unit = (name: string, text: string): void =>
-      writeFileSync(join(host.root, "etc/systemd/system", name), text);
+    const write = (path: string, text: string): void => writeFileSync(join(host.root, path), text);
     const wants = join(host.root, "etc/systemd/system/multi-user.target.wants");
     mkdirSync(wants, { recursive: true });
-    unit("nixwave-agent.service", agentUnit());
-    unit("control-plane.service", PROXY_UNIT);
-    unit("control-plane.socket", `[Socket]\nListenStream=127.0.0.1:${LOCAL_PORT}\n`);
-    for (const name of ["nixwave-agent.service", "control-plane.socket"])
-      symlinkSync(`/etc/systemd/system/${name}`, join(wants, name));
+    write("etc/systemd/system/nixwave-agent.service", agentUnit());
+    symlinkSync("/etc/systemd/system/nixwave-agent.service", join(wants, "nixwave-agent.service"));
+    write("etc/nixwave/root.json", readFileSync(join(this.#home, "root.json"), "utf8"));
+    write("etc/nixwave/ca.pem", readFileSync(this.#operator.authority, "utf8"));
+    const { cacheUrl, trustedKey } = this.lab;
     const config = {
       host: host.name,
       channel: this.rules.channel,
-      controlPlane: `http://127.0.0.1:${LOCAL_PORT}`,
-      insecureLoopback: true,
+      controlPlane: `https://${LAB_ADDRESS}:${CP_PORT}`,
+      controlPlaneName: "127.0.0.1",
+      authority: "/etc/nixwave/ca.pem",
+      enrolment: { sshHostKey: `/${SSH_HOST_KEY}` },
+      root: "/etc/nixwave/root.json",
       stateDir: "/var/lib/nixwave",
-      activation: {
-        backend: "nixos",
-        caches: [this.lab.cacheUrl],
-        trustedKeys: [this.lab.trustedKey],
-      },
+      activation: { backend: "nixos", caches: [cacheUrl], trustedKeys: [trustedKey] },
       heartbeatSecs: 2,
       pollWaitSecs: 10,
     };
-    writeFileSync(join(host.root, "etc/nixwave/agent.json"), JSON.stringify(config));
+    write("etc/nixwave/agent.json", JSON.stringify(config));
     await host.boot();
   }
 
@@ -116,11 +138,17 @@ export class Fleet {
     const ready = join(folder, "cp-ready");
     rmSync(ready, { force: true });
     const listen = this.#url === "" ? "127.0.0.1:0" : new URL(this.#url).host;
-    const where = ["--data", join(folder, "cp"), "--releases", join(folder, "releases")];
+    const what = [
+      "--repository",
+      join(this.#home, "releases"),
+      "--root",
+      join(this.#home, "root.json"),
+    ];
+    const where = ["--data", this.#data, "--listen", listen, "--ready-file", ready];
     this.#cp = startProcess({
       name: "cp",
       script: BIN("cp", "nixwave-cp"),
-      args: ["serve", ...where, "--listen", listen, "--insecure-loopback", "--ready-file", ready],
+      args: ["serve", ...what, ...where],
       cwd: folder,
       logFile: join(folder, "cp.log"),
     });
@@ -146,27 +174,22 @@ export class Fleet {
 
   /** Releases closures that are in the cache already, or that a test has withheld from it. */
   async publish(note: string, closures: ReadonlyMap<string, ClosureHash>): Promise<Released> {
-    const { folder } = this.lab;
-    const file = join(folder, "fleet.json");
-    const to = join(folder, "releases");
-    writeFileSync(file, declarationOf(this.plan, this.rules, closures));
-    await this.#run("cli", "nixwave", ["release", "--fleet", file, "--to", to, "--note", note]);
-    const { channel } = this.rules;
-    if (!isChannel(channel)) throw new Error(`${channel} is no channel`);
-    const ref = await readCurrent((path) => readFile(join(to, path)), channel);
-    if (!ref.ok) throw new Error(ref.error.reason);
-    return { rolloutId: rolloutId(channel, ref.value), closures };
+    this.#declare(closures);
+    const printed = await this.#run("cli", "nixwave", ["release", "--note", note, "--json"]);
+    const id = rolloutIn(printed);
+    if (id === null) throw new Error(`nixwave release made no rollout: ${printed}`);
+    return { rolloutId: id, closures };
   }
 
-  async #run(app: string, name: string, args: readonly string[]): Promise<void> {
-    const env = { NIXWAVE_OPERATOR: "test" };
-    const { code, stdout, stderr } = await runScript({
-      script: BIN(app, name),
-      args,
-      cwd: this.lab.folder,
-      env,
-    });
-    if (code !== 0) throw new Error(`${args[0]} ended with ${code}: ${stdout}${stderr}`);
+  #declare(closures: ReadonlyMap<string, ClosureHash>): void {
+    const keys = { closures, sshHostKeys: this.#sshHostKeys };
+    writeFileSync(join(this.#home, "fleet.yaml"), declarationOf(this.plan, this.rules, keys));
+  }
+
+  async #run(app: string, name: string, args: readonly string[]): Promise<string> {
+    const ran = await runScript({ script: BIN(app, name), args, cwd: this.#home });
+    if (ran.code === 0) return ran.stdout;
+    throw new Error(`${args[0]} ended with ${ran.code}: ${ran.stdout}${ran.stderr}`);
   }
 
   host(name: string): NspawnHost {
@@ -265,10 +288,6 @@ export interface Released {
   readonly rolloutId: RolloutId;
   readonly closures: ReadonlyMap<string, ClosureHash>;
 }
-
-const PROXY_UNIT = `[Service]
-ExecStart=/lib/systemd/systemd-socket-proxyd ${LAB_ADDRESS}:${CP_PORT}
-`;
 
 const agentUnit = (): string => `[Unit]
 Description=Nixwave agent

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { type ClosureHash, parseClosureHash } from "@nixwave/effects";
 import { closureDigestOf } from "@nixwave/protocol";
 import { command } from "./command.ts";
@@ -95,7 +96,7 @@ export class Lab {
 
   async #serve(): Promise<void> {
     const script = [
-      join(HERE, "cacheServer.ts"),
+      fileURLToPath(new URL("./cacheServer.ts", import.meta.url)),
       this.#path("cache"),
       LAB_ADDRESS,
       String(CACHE_PORT),

@@ -7,7 +7,7 @@ import { closureOf } from "./nixShell.ts";
  * said of boot loaders that write no text. `auto`: the first whose configuration is found.
  */
 export const BOOT_LOADERS = ["systemd-boot", "grub", "extlinux", "profile"] as const;
-export type BootLoader = (typeof BOOT_LOADERS)[number];
+type BootLoader = (typeof BOOT_LOADERS)[number];
 
 export interface BootConfig {
   readonly loader: BootLoader | "auto";
