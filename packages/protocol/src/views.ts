@@ -250,6 +250,8 @@ export const whyView = z
     events: count,
     quarantined: z.boolean(),
     rollout: rolloutSummary.nullable(),
+    /** The host's wall clock less the CP's, where they are far enough apart to be told; null where they agree or nothing is known. */
+    clockSkewSecs: z.number().nullable(),
     logBeginsAt,
   })
   .readonly();

@@ -44,6 +44,7 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
       `${wallClock(earliest, now, style.timeZone)}, in ${duration(secsBetween(now, earliest))}`,
     ]);
   }
+  if (view.clockSkewSecs !== null) pairs.push(["clock", skewWords(view.clockSkewSecs)]);
   const clears = clearsWords(explanation);
   if (clears !== null) pairs.push(["clears", clears]);
   return [paint(style, said.tone, said.headline), ...fields(style, pairs)];
@@ -52,6 +53,9 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
 /** Said wherever what is shown goes back to before the log's beginning. */
 export const logBeginsWords = (beginsAt: Offset): string =>
   `the log begins at ${beginsAt}: what was before is archived`;
+
+const skewWords = (secs: number): string =>
+  `the host's clock is ${age(Math.abs(secs))} ${secs > 0 ? "ahead of" : "behind"} the control plane's`;
 
 /** A host's reason in a column of a table. */
 export function rowWords(row: HostRow, now: Instant, timeZone: string): string {

@@ -14,6 +14,14 @@ import { rolloutOf, rolloutSummary } from "./rolloutSummary.ts";
 /** As many as fit on a screen beside the rest of the answer. */
 const MENTIONS_MAX = 16;
 
+/** Less is what a network and a slow answer make. */
+const SKEW_TOLD_SECS = 30;
+
+function skewOf(fleet: FleetState, host: HostName): number | null {
+  const skew = fleet.host(host)?.report?.clockSkewSecs ?? null;
+  return skew !== null && Math.abs(skew) > SKEW_TOLD_SECS ? skew : null;
+}
+
 /** The hosts that the evidence names. */
 function mentioned(answer: Answer): readonly HostName[] {
   if (answer.kind !== "gate") return [];
@@ -71,6 +79,7 @@ export function whyView(
       row.targetClosure !== null &&
       fleet.quarantinedSince(row.channel, row.targetClosure) !== null,
     rollout: opened === null ? null : rolloutSummary(fleet, opened, now),
+    clockSkewSecs: skewOf(fleet, host),
     logBeginsAt,
   };
 }
