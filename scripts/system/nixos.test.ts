@@ -101,7 +101,7 @@ test("a running unit is seen running, is stopped with all its processes, and rea
   expect(await host.run(["pgrep", "-f", "sleep 1000"])).toMatchObject({ stdout: "" });
 });
 
-test("a failed unit of ours is no failed unit of the host at the next switch", async () => {
+test("a failed unit of ours is no failed unit of the host at the next switch (hazard 58)", async () => {
   await switchTo(await had({ version: "fails", switch: "exit 1" }));
   await switchTo(await had({ version: "next" }));
   expect(await host.must("systemctl", "--failed", "--plain", "--no-legend")).not.toContain(
@@ -197,7 +197,7 @@ test("pins keep a closure from garbage collection, and are read back", async () 
   await expect(activation.pin("rollback", lost)).rejects.toThrow(lost);
 });
 
-test("check refuses before anything has changed, and a script without it is told apart", async () => {
+test("check refuses before anything has changed, and a script without it is told apart (hazard 55)", async () => {
   const refuses = await had({ version: "refuses", check: "echo no room for it >&2; exit 3" });
   expect(await activation.check(refuses, never)).toEqual({
     kind: "refused",
@@ -232,7 +232,7 @@ test("staging a boot is verified by its entry, and the reboot runs it", async ()
   expect((await activation.system()).running).toBe(staged);
 });
 
-test("a switch of somebody else is waited for; the lock's file alone is none", async () => {
+test("a switch of somebody else is waited for; the lock's file alone is none (hazard 57)", async () => {
   await host.must("sh", "-c", "mkdir -p /run/nixos; : > /run/nixos/switch-to-configuration.lock");
   expect(await activation.preflight(base)).toEqual({ ok: true, value: null });
   const held = "flock /run/nixos/switch-to-configuration.lock sleep 1000 & sleep 0.2";
