@@ -72,7 +72,7 @@ export const HOST_BUGS: readonly Bug[] = [
     name: "timer-survives-supersession",
     what: "A newer dispatch leaves a soaking record in force, with its timers.",
     file: `${EFFECTS}/host/transition.ts`,
-    find: "  return isSettled(older) ? older : { ...older, supersededBy: by };\n",
+    find: '  return older.kind === "Pending" || isSettled(older) ? older : { ...older, supersededBy: by };\n',
     replace:
       '  return isSettled(older) || older.kind === "Soaking" ? older : { ...older, supersededBy: by };\n',
     ground: scenario("superseded-while-soaking"),

@@ -45,6 +45,8 @@ export interface ControlPlaneDisk {
   streams(): ReadonlyMap<string, number>;
   /** "channel closure". */
   quarantines(): ReadonlySet<string>;
+  /** Channels whose gate `replay` is closed. */
+  replaying(): ReadonlyMap<string, Instant>;
   unclean(): Unclean | null;
   loaded(): Promise<Loaded>;
   died(): void;
@@ -73,6 +75,7 @@ export function memoryControlPlane(): ControlPlaneDisk {
         ]),
       ),
     quarantines: () => new Set(db.rows.quarantines.keys()),
+    replaying: () => db.observed.replayGates,
     unclean: () => db.unclean(),
     loaded: async () => db.load(),
     died: () => undefined,
@@ -132,6 +135,7 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
     store: (crash) => sqliteStore(db, { crash }),
     streams: () => storedStreams(db),
     quarantines: () => storedQuarantines(db),
+    replaying: () => replayingIn(db),
     unclean: () => uncleanIn(db),
     loaded: () => sqliteStore(db, NO_CRASH).load(),
     died: () => {
@@ -188,6 +192,14 @@ const storedQuarantines = (db: Connection): Set<string> =>
       .prepare<[], { key: string }>("SELECT channel || ' ' || closure AS key FROM quarantines")
       .all()
       .map(({ key }) => key),
+  );
+
+const replayingIn = (db: Connection): Map<string, Instant> =>
+  new Map(
+    db
+      .prepare<[], { channel: string; since: Instant }>("SELECT channel, since FROM replay_gates")
+      .all()
+      .map(({ channel, since }) => [channel, since]),
   );
 
 function uncleanIn(db: Connection): Unclean | null {

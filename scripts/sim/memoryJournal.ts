@@ -31,6 +31,7 @@ interface LineRow {
   readonly kind: string;
   readonly line: string;
   readonly bytes: number;
+  readonly isSent: boolean;
   readonly acked: boolean;
   readonly refused: string | null;
 }
@@ -202,7 +203,7 @@ class MemoryOutbox implements KeptOutbox {
     const { kind } = event;
     const fresh = { ...line, position: rows.nextPosition, rolloutId, kind };
     rows.nextPosition += 1;
-    rows.lines.push({ ...fresh, acked: false, refused: null });
+    rows.lines.push({ ...fresh, isSent: false, acked: false, refused: null });
     rows.records.set(rolloutId, { ...row, lastHash: hash });
   }
 
@@ -218,7 +219,15 @@ class MemoryOutbox implements KeptOutbox {
     return batch;
   }
 
-  markSent(): void {}
+  markSent(batch: Parameters<KeptOutbox["markSent"]>[0]): void {
+    const sent = new Set(batch.map(({ position }) => position));
+    this.#change(({ position, isSent }) => !isSent && sent.has(position), { isSent: true });
+  }
+
+  lastSent(rolloutId: RolloutId): number {
+    const sent = this.#rows().lines.filter((row) => row.isSent || row.acked);
+    return sent.findLast((row) => row.rolloutId === rolloutId)?.seq ?? 0;
+  }
 
   acknowledge(streams: Parameters<KeptOutbox["acknowledge"]>[0]): void {
     for (const [rolloutId, answer] of Object.entries(streams)) {

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { HttpAnswer, HttpRequest, UnitRun } from "@nixwave/agent";
 import type { Batch, DerivedChange } from "@nixwave/cp";
 import {
@@ -11,20 +10,27 @@ import {
   isSettled,
   type JournalId,
   planAll,
+  type Rollout,
   type RolloutId,
 } from "@nixwave/effects";
 import { type EventsAnswer, eventsAnswer, HEADER } from "@nixwave/protocol";
 import {
   backwards,
   badlyOpen,
+  failedTooSoon,
+  haltedTooSoon,
   openedTooSoon,
+  outOfOrder,
   overBudget,
+  owesOther,
   unhalted,
   unprovenConvergence,
+  unreplayed,
   wronglyFailed,
 } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
 import { type Machine, OLD } from "./machine.ts";
+import { difference } from "./parity.ts";
 import { shuffledPlan } from "./shuffled.ts";
 import type { World } from "./world.ts";
 
@@ -45,6 +51,9 @@ export class Watch {
   #streams = new Map<string, number>();
   /** The cursors that were looked at. */
   #cursors = new Map<RolloutId, number>();
+  readonly #kinds = new Map<RolloutId, Rollout["kind"]>();
+  /** Channels whose gate `replay` was closed, and since when, as the rows have it. */
+  #replaying = new Map<string, Instant>();
   /** "channel closure". */
   #quarantined = new Set<string>();
   /** What agents were told is taken. */
@@ -75,6 +84,7 @@ export class Watch {
     this.#mirrors = new Map();
     this.#streams = new Map(this.#world.cp.disk.streams());
     this.#quarantined = new Set(this.#world.cp.disk.quarantines());
+    this.#replaying = new Map(this.#world.cp.disk.replaying());
     for (const [stream, seq] of this.#acked) {
       const stored = this.#streams.get(stream);
       // Only the journal that a host writes now has a row: whoever forgot has begun anew.
@@ -82,8 +92,10 @@ export class Watch {
         this.#hold("I6", `${stream}: ${seq} was acknowledged and is gone`);
     }
     for (const channel of fleet.channels())
-      for (const { rolloutId, cursor } of fleet.rolloutsOf(channel))
+      for (const { rolloutId, cursor, kind } of fleet.rolloutsOf(channel)) {
         this.#cursors.set(rolloutId, cursor);
+        this.#kinds.set(rolloutId, kind);
+      }
   }
 
   /** "host rollout journal": the stream is there under another journal. */
@@ -108,7 +120,8 @@ export class Watch {
     const { fleet } = this.#world.cp;
     if (fleet === null) return;
     this.commits += 1;
-    this.#budgets(fleet, batch);
+    this.#replayGates(batch);
+    this.#queued(fleet, batch, now);
     let touched = false;
     for (const { change } of batch.changes) touched = this.#changed(fleet, change) || touched;
     if (!touched) return;
@@ -124,7 +137,7 @@ export class Watch {
   #changed(fleet: Fleet, change: DerivedChange): boolean {
     switch (change.kind) {
       case "RecordChanged":
-        this.#record(change.record);
+        this.#record(fleet, change.record);
         return change.record.kind === "Failed";
       case "StreamAdvanced": {
         const key = `${change.host} ${change.rolloutId} ${change.journalId}`;
@@ -140,6 +153,10 @@ export class Watch {
         if (rollout !== null && cursor > (this.#cursors.get(rolloutId) ?? 1))
           this.#hold("I8", openedTooSoon(fleet, rollout));
         this.#cursors.set(rolloutId, cursor);
+        const before = this.#kinds.get(rolloutId);
+        this.#kinds.set(rolloutId, change.rollout.kind);
+        if (before === "Active" || before === "Completed")
+          this.#hold("I8", haltedTooSoon(fleet, change.rollout));
         return true;
       }
       case "QuarantineInserted":
@@ -166,7 +183,15 @@ export class Watch {
     }
   }
 
-  #budgets(fleet: Fleet, { changes }: Batch): void {
+  #replayGates({ observations }: Batch): void {
+    for (const observation of observations) {
+      if (observation.kind !== "ReplayGateSet") continue;
+      if (observation.since === null) this.#replaying.delete(observation.channel);
+      else this.#replaying.set(observation.channel, observation.since);
+    }
+  }
+
+  #queued(fleet: Fleet, { changes }: Batch, now: Instant): void {
     const queued = changes.flatMap(({ change }) =>
       change.kind === "DispatchChanged" && change.dispatch.state === "queued"
         ? [change.dispatch]
@@ -175,16 +200,22 @@ export class Watch {
     for (const [index, { host, rolloutId }] of queued.entries()) {
       const release = fleet.release(rolloutId);
       const later = new Set(queued.slice(index + 1).map((each) => each.host));
-      if (release !== null) this.#hold("I9", overBudget(fleet, release, { host, later }));
+      if (release === null) continue;
+      this.#hold("I9", overBudget(fleet, release, { host, later }));
+      this.#hold("I8", outOfOrder(fleet, release, host));
+      const since = this.#replaying.get(release.channel);
+      if (since !== undefined) this.#hold("I7", unreplayed(fleet, release, { since, now }));
     }
   }
 
-  #record(record: HostRollout): void {
+  #record(fleet: Fleet, record: HostRollout): void {
     const key = `${record.host} ${record.rolloutId}`;
     const before = this.#mirrors.get(key) ?? null;
     this.#mirrors.set(key, record);
     this.#hold("I3", before === null ? null : unprovenConvergence(before, record));
     this.#hold("I3", wronglyFailed(before, record));
+    this.#hold("I3", failedTooSoon(before, record));
+    this.#hold("I3", owesOther(fleet, before, record));
     if (before !== null) this.#hold("I12", backwards(before, record));
     const host = this.#world.hosts.get(record.host);
     const own = host?.journal?.record(record.rolloutId) ?? null;
@@ -224,18 +255,7 @@ export class Watch {
 
   /** I4: for the same envelopes, agent and CP hold equal records. */
   parity(own: HostRollout, mirror: HostRollout): void {
-    // An agent has the terms once it has verified the release.
-    const { terms } = own.terms === null ? own : mirror;
-    const [one, other] = [this.#comparable(own), { ...this.#comparable(mirror), terms }];
-    if (own.lastSeq === 0 || isDeepStrictEqual(one, other)) return;
-    const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(
-      (key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)),
-    );
-    const said = keys.map((key) => {
-      const [ours, theirs] = [one, other].map((each) => JSON.stringify(Reflect.get(each, key)));
-      return `${key} is ${ours} there and ${theirs} here`;
-    });
-    this.#hold("I4", `${own.host} in ${own.rolloutId}, seq ${own.lastSeq}: ${said.join("; ")}`);
+    this.#hold("I4", difference(own, mirror, this.#replaced));
   }
 
   fired({ unit, closure }: UnitRun, host: SimHost): void {
@@ -341,15 +361,6 @@ export class Watch {
     const { inputs, effects } = planAll(fleet, now);
     const left = [...inputs, ...effects].map((each) => JSON.stringify(each));
     if (left.length > 0) this.#hold("I13", `the full plan finds ${left.slice(0, 2).join(", ")}`);
-  }
-
-  /**
-   * Estimates for people are not compared. A CP that was set back may never learn of a rollout that came and went since, so
-   * it can't name the one that superseded; that it was superseded it knows.
-   */
-  #comparable(record: HostRollout): object {
-    const { dispatchedAt: _, soakDueAt: __, supersededBy, ...rest } = record;
-    return { ...rest, supersededBy: this.#replaced ? supersededBy !== null : supersededBy };
   }
 
   #hold(invariant: string, broken: string | null): void {

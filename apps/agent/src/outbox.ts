@@ -127,7 +127,7 @@ export class Drainer {
   }
 
   /**
-   * The CP acknowledges a number that this journal never gave: somebody else writes under it, a clone or what ran before a
+   * The CP acknowledges a number that this journal never sent: somebody else writes under it, a clone or what ran before a
    * snapshot was put back. Taken as it is, the answer would count lines as received that never were.
    */
   #isSetBack(batch: readonly OutboxLine[], { streams }: EventsAnswer): boolean {
@@ -135,9 +135,8 @@ export class Drainer {
     const lastSent = new Map(batch.map(({ rolloutId, seq }) => [rolloutId, seq]));
     return [...lastSent].some(([rolloutId, seq]) => {
       const ackedThrough = streams[rolloutId]?.ackedThrough ?? 0;
-      if (ackedThrough <= seq) return false;
-      const record = journal.record(rolloutId);
-      return record !== null && ackedThrough > record.lastSeq;
+      // A number that was given while this batch was under way is not the one that the CP has.
+      return ackedThrough > Math.max(seq, journal.outbox.lastSent(rolloutId));
     });
   }
 

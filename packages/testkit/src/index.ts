@@ -7,6 +7,7 @@ export type { Watch } from "./exhaustive/watch.ts";
 export { FULL as FULL_WORLDS } from "./exhaustive/worlds.ts";
 export * from "./hostScript.ts";
 export * from "./sim/chronicle.ts";
+export * from "./sim/failures.ts";
 export * from "./sim/invariants.ts";
 export * from "./sim/network.ts";
 export * from "./sim/random.ts";

@@ -121,6 +121,16 @@ export class OutboxTable {
     for (const { position } of batch) mark.run(position);
   }
 
+  /** The highest number of the stream that may have been received, or 0. */
+  lastSent(rolloutId: RolloutId): number {
+    const row = this.#db
+      .prepare<[string], { seq: number | null }>(
+        "SELECT max(seq) AS seq FROM outbox WHERE rollout_id = ? AND (sent > 0 OR acked = 1)",
+      )
+      .get(rolloutId);
+    return row?.seq ?? 0;
+  }
+
   /** Takes the CP's answer: what it has, what it refused, and from where it wants a stream again. */
   acknowledge(streams: EventsAnswer["streams"]): void {
     const acked = this.#db.prepare(

@@ -43,10 +43,10 @@ export function consumeNumber(state: HostRollout, journalId: JournalId, seq: Seq
 
 /**
  * The acknowledgement of a dispatch ends the host's older unsettled record, on both sides, in the same transaction:
- * from then on it takes no event and has no timer.
+ * from then on it takes no event and has no timer. A Pending one has nothing to end: its agent does not look at it.
  */
 export function supersede(older: HostRollout, by: RolloutId): HostRollout {
-  return isSettled(older) ? older : { ...older, supersededBy: by };
+  return older.kind === "Pending" || isSettled(older) ? older : { ...older, supersededBy: by };
 }
 
 function judge(state: HostRollout, event: OutboundAgentEvent, newStream: boolean): Verdict {

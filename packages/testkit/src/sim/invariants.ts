@@ -51,7 +51,7 @@ export function backwards(before: HostRollout, after: HostRollout): string | nul
   return null;
 }
 
-const isFailing = (record: HostRollout | null, { lostAt, forgivenAt }: HostMarks): boolean =>
+export const isFailing = (record: HostRollout | null, { lostAt, forgivenAt }: HostMarks): boolean =>
   forgivenAt === null &&
   (lostAt !== null || record?.kind === "Failed" || record?.kind === "Reverted");
 
@@ -128,6 +128,42 @@ export function badlyOpen(
     if (gating !== null) return `${what} and ${gating} has not completed its current release`;
   }
   return null;
+}
+
+/** I8: a dispatch that was just queued has no host before it in the signed order that has not shown its health. */
+export function outOfOrder(fleet: Fleet, release: Release, host: HostName): string | null {
+  const { edges, policy, rolloutId } = release;
+  const early = edges.find(({ gates, gated }) => {
+    if (gated !== host) return false;
+    const record = fleet.record(rolloutId, gates);
+    const isDone =
+      record?.kind === "Converged" ||
+      (record?.kind === "Deferred" && policy.deferredCounts === "done");
+    return !isDone || fleet.marks(rolloutId, gates).forgottenAt !== null;
+  });
+  return early === undefined
+    ? null
+    : `${host} was dispatched to before ${early.gates}, which goes first, has shown its health`;
+}
+
+/**
+ * I7: a dispatch that was queued while its channel replays has every host of the release heard since the replay began, or silent past
+ * its grace. That the gate is still stored then is no mistake: the commit after this one takes it away.
+ */
+export function unreplayed(
+  fleet: Fleet,
+  { hosts, policy, channel }: Release,
+  { since, now }: { readonly since: Instant; readonly now: Instant },
+): string | null {
+  const unheard = hosts.find(({ host }) => {
+    const seen = fleet.host(host);
+    if ((seen?.reportAt ?? 0) >= since) return false;
+    const from = Math.max(seen?.lastHeardAt ?? 0, fleet.readyAt, since);
+    return now < from + policy.offlineGraceSecs * 1000;
+  });
+  return unheard === undefined
+    ? null
+    : `${channel} goes on, and ${unheard.host} was not heard since its replay began`;
 }
 
 /** A channel that goes before this one and is not done with its current release, or null. */

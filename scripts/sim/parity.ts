@@ -1,0 +1,33 @@
+import { isDeepStrictEqual } from "node:util";
+import type { HostRollout } from "@nixwave/effects";
+
+/** What two records of the same envelopes differ in, for people; null: nothing. `isReplaced`: the mirror's database was. */
+export function difference(
+  own: HostRollout,
+  mirror: HostRollout,
+  isReplaced: boolean,
+): string | null {
+  // An agent has the terms once it has verified the release.
+  const { terms } = own.terms === null ? own : mirror;
+  const one = comparable(own, isReplaced);
+  const other = { ...comparable(mirror, isReplaced), terms };
+  if (own.lastSeq === 0 || isDeepStrictEqual(one, other)) return null;
+  const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(
+    (key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)),
+  );
+  const said = keys.map((key) => {
+    const [ours, theirs] = [one, other].map((each) => JSON.stringify(Reflect.get(each, key)));
+    return `${key} is ${ours} there and ${theirs} here`;
+  });
+  return `${own.host} in ${own.rolloutId}, seq ${own.lastSeq}: ${said.join("; ")}`;
+}
+
+/**
+ * Estimates for people are not compared. A CP that was set back may never learn of a rollout that came and went since, so
+ * it can't name the one that superseded; that it was superseded it knows. Nor does the one that it names have to be in the agent's
+ * record: a replay may bring the acknowledgement of a later one first, and what has ended is not ended again.
+ */
+function comparable(record: HostRollout, isReplaced: boolean): object {
+  const { dispatchedAt: _, soakDueAt: __, supersededBy, ...rest } = record;
+  return { ...rest, supersededBy: isReplaced ? supersededBy !== null : supersededBy };
+}
