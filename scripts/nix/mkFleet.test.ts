@@ -83,6 +83,21 @@ test("every health check that mkFleet takes is one that the agent reads, in the 
   ]);
 });
 
+test("no closure holds what is said about it: other waves, budgets and hosts leave a system as it is (hazard 94)", () => {
+  const fleet = (rest: string) => `nixwave.mkFleet {
+    nixosConfigurations = import (root + "/scripts/nix/hosts.fixture.nix") [ "web-1" "web-2" ];
+    hosts.web-1 = { channel = "stable"; healthChecks.ssh = { kind = "tcp"; host = "127.0.0.1"; port = 22; }; };
+    ${rest}
+  }`;
+  const one = fleet(`channels.stable.waves = [ { select.all = true; soakSecs = 60; } ];`);
+  const other = fleet(`hosts.web-2 = { channel = "stable"; tags = [ "web" ]; };
+    channels.stable = { waves = [ { select.hosts = [ "web-2" ]; } { select.hosts = [ "web-1" ]; } ]; policy.maxFailures = 3; };
+    budgets = [ { name = "web"; select.all = true; maxInFlight = 1; } ];`);
+  const [before, after] = [one, other].map((text) => evaluate(`(${text}).toplevels.web-1`).value);
+  expect(before).toMatchObject({ probes: expect.stringContaining("ssh") });
+  expect(after).toEqual(before);
+});
+
 test("a fleet of a thousand hosts is checked within Nix' own limits", () => {
   const { value } = evaluate(`let
     names = builtins.genList (n: "host-\${toString n}") 1000;

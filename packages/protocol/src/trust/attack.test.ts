@@ -86,7 +86,7 @@ test("rollback: a channel that the snapshot no longer names", async () => {
   expect(await judge()).toBe("rollback");
 });
 
-test("indefinite freeze: a mirror that holds everything back is found out when the timestamp expires", async () => {
+test("indefinite freeze: a mirror that holds everything back is found out when the timestamp expires (hazard 82)", async () => {
   const { forger, client, judge } = start();
   expect(await judge(stable, later(6.9))).toBe("ok");
   expect(await client.client.refresh(later(7))).toMatchObject({
