@@ -131,4 +131,32 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     ground: seed(6),
     tells: ["I7/I8"],
   },
+  {
+    name: "host-edge-ignored",
+    what: "A host goes before the one that is signed to go first, if only that one is listed.",
+    file: `${EFFECTS}/plan/gates.ts`,
+    find: "    if (gating !== undefined && isProven(gating)) continue;\n",
+    replace: "    if (gating !== undefined && [isProven].length > 0) continue;\n",
+    ground: seed(4),
+    tells: ["I8"],
+  },
+  {
+    name: "replay-gate-fails-open",
+    what: "A control plane that has lost its log dispatches before its hosts were heard.",
+    file: `${EFFECTS}/plan/gates.ts`,
+    find: "  if (replay === null) return null;\n",
+    replace: "  if (replay === null || unreplayed.size > 0) return null;\n",
+    ground: seed(4),
+    tells: ["I7"],
+  },
+  {
+    name: "halted-by-one-too-few",
+    what: "A rollout is halted by the last failure that its policy bears.",
+    file: `${EFFECTS}/rollout/cells.ts`,
+    find: '  return input.failures > input.maxFailures ? halt(rollout, "failures", now) : rollout;\n}\n\nexport function hostChangedWhileRunning(',
+    replace:
+      '  return input.failures > 0 ? halt(rollout, "failures", now) : rollout;\n}\n\nexport function hostChangedWhileRunning(',
+    ground: seed(90),
+    tells: ["I8"],
+  },
 ];

@@ -106,4 +106,23 @@ export const HOST_BUGS: readonly Bug[] = [
     ground: scenario("no-probe-file"),
     tells: ["I3"],
   },
+  {
+    name: "policy-for-switches-only",
+    what: "What the policy says of failures is done when a switch fails, and not when health does.",
+    file: `${EFFECTS}/host/cells.ts`,
+    find: '  const owed = policyApplied === "rollback-and-halt" && state.rollbackTarget !== null && !untouched;\n',
+    replace:
+      '  const owed = policyApplied === "rollback-and-halt" && state.rollbackTarget !== null && !untouched && cause === "activation";\n',
+    ground: seed(2),
+    tells: ["I3"],
+  },
+  {
+    name: "first-failure-fails",
+    what: "One failed probe is taken for a failure that has lasted.",
+    file: `${EFFECTS}/host/health.ts`,
+    find: "      at: later(addSecs(evidence.statusSince, healthFailureThresholdSecs), grace),\n",
+    replace: "      at: later(evidence.statusSince, grace),\n",
+    ground: seed(2),
+    tells: ["I3"],
+  },
 ];
