@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { instant } from "@nixwave/effects";
+import { generateKey, initRepository, keySigner } from "@nixwave/protocol";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Ended, type StartedProcess, startCommand } from "../demo/process.ts";
 import { ROOT } from "../source.ts";
@@ -16,10 +18,18 @@ const WAIT_MS = 30_000;
 let folder: string;
 let cp: StartedProcess | null = null;
 
-beforeEach(() => {
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "nixwave-disk-"));
   mkdirSync(join(folder, "data"));
-  mkdirSync(join(folder, "releases"));
+  const signer = keySigner(generateKey(), "ops");
+  if (!signer.ok) throw new Error(signer.error);
+  const hands = {
+    directory: join(folder, "releases"),
+    signers: [signer.value],
+    now: instant(Date.now()),
+  };
+  const made = await initRepository(hands, { channels: [], hosts: new Map() });
+  if (!made.ok) throw new Error(made.error.reason);
 });
 
 afterEach(async () => {
@@ -37,12 +47,14 @@ const inside = (...path: readonly string[]): string =>
 
 /** Mounts, runs `prepare` and becomes the control plane, all in a mount namespace of its own. */
 function serve(prepare: string, mount = `mount -t tmpfs -o size=4m tmpfs ${data()}`): void {
+  const releases = join(folder, "releases");
+  const repository = `--repository ${releases} --root ${join(releases, "metadata/1.root.json")}`;
   const listen = "--listen 127.0.0.1:0 --insecure-loopback";
   const script = `
     ${mount}
     ${process.execPath} ${CP} init --data ${data()}
     ${prepare}
-    exec ${process.execPath} ${CP} serve --data ${data()} --releases ${join(folder, "releases")} ${listen}`;
+    exec ${process.execPath} ${CP} serve --data ${data()} ${repository} ${listen}`;
   cp = startCommand({
     name: "cp",
     command: "unshare",

@@ -123,7 +123,7 @@ export class SimHost {
       journal,
       activation: this.machine.activationFor(() => life.dead),
       controlPlane,
-      releases: hashedReleases(journal, controlPlane),
+      releases: hashedReleases(journal, ports.http),
       ports,
       redact: (text) => text,
       metrics: {

@@ -18,6 +18,7 @@ const USUAL = {
   controlPlane: "http://127.0.0.1:8080",
   insecureLoopback: true,
   stateDir: "/var/lib/nixwave",
+  root: "/etc/nixwave/root.json",
   activation: { backend: "directory", root: "/srv/root", closures: "/srv/closures" },
 };
 

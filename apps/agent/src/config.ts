@@ -85,7 +85,7 @@ const configSchema = z
       .optional(),
     enrolment: enrolment.optional(),
     /** The root.json that came with the host: what it verifies releases from. */
-    root: absolutePath.optional(),
+    root: absolutePath,
     stateDir: absolutePath,
     activation: activationSchema,
     /** Beside the control plane and the caches, whom a host that is not cut off can reach, such as a gateway. */

@@ -50,12 +50,6 @@ export interface ControlPlane {
     path: string,
     options: { readonly bytesMax: number; readonly signal: AbortSignal },
   ): Promise<FileCall>;
-  /** A file of a release by its path inside the repository, byte for byte; null where there is none. */
-  releaseFile(
-    journalId: JournalId,
-    path: string,
-    signal: AbortSignal,
-  ): Promise<Call<Uint8Array | null>>;
 }
 
 /** A file that is longer than any such file may be is no answer, and no fault of the network either. */

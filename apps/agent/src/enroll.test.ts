@@ -24,6 +24,7 @@ import {
   readCertificate,
   SERIAL_BYTES,
 } from "@nixwave/protocol";
+import { Forger } from "@nixwave/protocol/attacks.fixture";
 import { closure, newSshHostKey, type SshHostKey } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CP_NAME, Enroller } from "./identity/enroller.fixture.ts";
@@ -34,6 +35,10 @@ import { identityPath } from "./identity/file.ts";
 const BIN = join(import.meta.dirname, "../bin/nixwave-agent.mjs");
 const now = () => instant(Date.now());
 
+const forger = Forger.honest();
+const ROOT = forger.root();
+forger.remove();
+
 let dir: string;
 let enroller: Enroller;
 let server: Server;
@@ -43,6 +48,7 @@ let hostKey: SshHostKey;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "nixwave-enroll-"));
   for (const folder of ["root", "closures"]) mkdirSync(join(dir, folder));
+  writeFileSync(join(dir, "root.json"), ROOT);
   mkdirSync(join(dir, "closures", closure("old")));
   for (const link of ["current-system", "profile", "boot"])
     symlinkSync(join(dir, "closures", closure("old")), join(dir, "root", link));
@@ -120,6 +126,7 @@ function config(over: Readonly<Record<string, unknown>> = {}): string {
     authority: join(dir, "ca.pem"),
     enrolment: { sshHostKey: join(dir, "host-key") },
     stateDir: join(dir, "state"),
+    root: join(dir, "root.json"),
     activation: { backend: "directory", root: join(dir, "root"), closures: join(dir, "closures") },
     ...over,
   };

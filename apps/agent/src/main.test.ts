@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Forger } from "@nixwave/protocol/attacks.fixture";
 import { closure } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -11,6 +12,10 @@ const BIN = join(import.meta.dirname, "../bin/nixwave-agent.mjs");
 /** Nothing listens there: these tests need no control plane. */
 const NOBODY = "http://127.0.0.1:9";
 
+const forger = Forger.honest();
+const ROOT = forger.root();
+forger.remove();
+
 let dir: string;
 let running: ChildProcess[];
 
@@ -18,6 +23,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "nixwave-agent-"));
   running = [];
   mkdirSync(join(dir, "root"));
+  writeFileSync(join(dir, "root.json"), ROOT);
   mkdirSync(join(dir, "closures", closure("old")), { recursive: true });
   for (const link of ["current-system", "profile", "boot"])
     symlinkSync(join(dir, "closures", closure("old")), join(dir, "root", link));
@@ -35,6 +41,7 @@ function writeConfig(over: Readonly<Record<string, unknown>> = {}): string {
     controlPlane: NOBODY,
     insecureLoopback: true,
     stateDir: join(dir, "state"),
+    root: join(dir, "root.json"),
     activation: { backend: "directory", root: join(dir, "root"), closures: join(dir, "closures") },
     ...over,
   };
@@ -120,7 +127,7 @@ describe("the root that came with the host", () => {
   test.each(["check-config", "run"])(
     "%s says where it should be, and what is wrong with it, in one sentence",
     async (command) => {
-      const root = join(dir, "root.json");
+      const root = join(dir, "other.json");
       const config = writeConfig({ root });
       const missing = await call(command, "--config", config);
       expect(missing).toMatchObject({

@@ -32,8 +32,8 @@ function configOf(file: string): Config {
 }
 
 function wrongRoot({ root: path }: Config): readonly string[] {
-  const root = path === undefined ? null : readRoot(path, systemDisk);
-  return root?.ok === false ? [root.error] : [];
+  const root = readRoot(path, systemDisk);
+  return root.ok === false ? [root.error] : [];
 }
 
 const DEFAULT_CONFIG = "/etc/nixwave/agent.json";

@@ -7,7 +7,6 @@ import { shownTrust } from "./console/trust.ts";
 import type { ControlPlane } from "./controlPlane.ts";
 import type { IdentityKeeper } from "./identity/keeper.ts";
 import { consolePath, serveConsole } from "./inbound/console.ts";
-import { hashedReleases } from "./inbound/hashedReleases.ts";
 import type { Leaving } from "./inbound/heartbeat.ts";
 import { readRoot } from "./inbound/root.ts";
 import { SignedReleases } from "./inbound/signedReleases.ts";
@@ -121,10 +120,8 @@ const systemPorts = (crashAt: string | undefined): Ports => ({
   crash: systemCrash(crashAt),
 });
 
-/** Without a root nothing is signed, which the loopback alone allows. */
 function releasesOf(config: Config, journal: Journal, controlPlane: ControlPlane): HostReleases {
   const { root: path, stateDir, channel } = config;
-  if (path === undefined) return hashedReleases(journal, controlPlane);
   const root = readRoot(path, systemDisk);
   if (!root.ok) throw new Error(root.error);
   const parts = { stateDir, channel, journal, controlPlane, disk: systemDisk };

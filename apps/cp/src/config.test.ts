@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseConfigFile, parseListen, resolveServe } from "./config.ts";
 
+const PLACE = { kind: "directory", directory: "/r" } as const;
+
 describe("a config file that is wrong gets one sentence with the place and what to do", () => {
   it.each([
     [
@@ -15,11 +17,7 @@ describe("a config file that is wrong gets one sentence with the place and what 
       /^cp\.json: unknown key "lisen": the keys are data, /,
     ],
     ["a number for a path", '{"data":3}', /^cp\.json: "data": expected a path such as /],
-    [
-      "an empty path",
-      '{"releases":""}',
-      /^cp\.json: "releases": expected a path .*not an empty text/,
-    ],
+    ["an empty path", '{"root":""}', /^cp\.json: "root": expected a path .*not an empty text/],
     [
       "a text for a flag",
       '{"insecureLoopback":"yes"}',
@@ -32,8 +30,8 @@ describe("a config file that is wrong gets one sentence with the place and what 
   });
 
   it("starts relative paths at the file's folder", () => {
-    const parsed = parseConfigFile('{"data":"state","releases":"/r"}', "/etc/nixwave/cp.json");
-    expect(parsed).toEqual({ ok: true, value: { data: "/etc/nixwave/state", releases: "/r" } });
+    const parsed = parseConfigFile('{"data":"state","root":"/r"}', "/etc/nixwave/cp.json");
+    expect(parsed).toEqual({ ok: true, value: { data: "/etc/nixwave/state", root: "/r" } });
   });
 });
 
@@ -79,27 +77,33 @@ describe("serve", () => {
   it.each([
     [{}, "No data directory: add --data DIR"],
     [{ data: "/d" }, "No repository: add --repository"],
-    [{ data: "/d", releases: "/r", listen: "0.0.0.0:1" }, "add --name with the one name"],
-    [{ data: "/d", releases: "/r", name: "a b" }, "expected a DNS name or an address"],
-    [{ data: "/d", releases: "/r", caKey: "/k" }, "without --ca-cert"],
-    [{ data: "/d", releases: "/r", caCert: "/c" }, "needs one of --ca-key FILE and --ca-sign-cmd"],
+    [{ data: "/d", repository: "/r", listen: "0.0.0.0:1" }, "add --name with the one name"],
+    [{ data: "/d", repository: "/r", name: "a b" }, "expected a DNS name or an address"],
+    [{ data: "/d", repository: "/r", caKey: "/k" }, "without --ca-cert"],
     [
-      { data: "/d", releases: "/r", caCert: "/c", caKey: "/k", caSignCmd: "sign" },
+      { data: "/d", repository: "/r", caCert: "/c" },
       "needs one of --ca-key FILE and --ca-sign-cmd",
     ],
-    [{ data: "/d", releases: "/r", serverCert: "/c" }, "belong together"],
     [
-      { data: "/d", releases: "/r", insecureLoopback: true, allowTokenAdmin: true },
+      { data: "/d", repository: "/r", caCert: "/c", caKey: "/k", caSignCmd: "sign" },
+      "needs one of --ca-key FILE and --ca-sign-cmd",
+    ],
+    [{ data: "/d", repository: "/r", serverCert: "/c" }, "belong together"],
+    [
+      { data: "/d", repository: "/r", insecureLoopback: true, allowTokenAdmin: true },
       "--allow-token-admin is about TLS",
     ],
-    [{ data: "/d", releases: "/r", insecureLoopback: true, listen: "0.0.0.0:1" }, "loopback only"],
+    [
+      { data: "/d", repository: "/r", insecureLoopback: true, listen: "0.0.0.0:1" },
+      "loopback only",
+    ],
   ])("%j lacks something and says what to add", (flags, sentence) => {
     const resolved = resolveServe(flags, {});
     expect(resolved.ok ? "accepted" : resolved.error).toContain(sentence);
   });
 
   it("serves over TLS under one name, unless it is told not to", () => {
-    const file = { data: "/d", releases: "/r", listen: "0.0.0.0:1", name: "cp.example.com" };
+    const file = { data: "/d", repository: PLACE, listen: "0.0.0.0:1", name: "cp.example.com" };
     const resolved = resolveServe({ caCert: "/ca.pem", caSignCmd: "hsm sign  slot-1" }, file);
     expect(resolved.ok && resolved.value.tls).toEqual({
       name: "cp.example.com",
@@ -110,12 +114,17 @@ describe("serve", () => {
   });
 
   it("takes flags over the file", () => {
-    const file = { data: "/file", releases: "/r", insecureLoopback: true, listen: "127.0.0.1:1" };
+    const file = {
+      data: "/file",
+      repository: PLACE,
+      insecureLoopback: true,
+      listen: "127.0.0.1:1",
+    };
     expect(resolveServe({ data: "/flag", listen: "127.0.0.1:0" }, file)).toEqual({
       ok: true,
       value: {
         dataDir: "/flag",
-        releases: { kind: "unsigned", directory: "/r" },
+        repository: { place: PLACE, rootFile: null },
         listen: { host: "127.0.0.1", port: 0 },
         tls: null,
         recover: false,

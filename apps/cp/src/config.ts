@@ -13,18 +13,15 @@ export interface ListenAddress {
 }
 
 /** Where releases come from: a signed repository and the root to verify it from, null where one is remembered from before. */
-export type ReleasesConfig =
-  | {
-      readonly kind: "repository";
-      readonly place: RepositoryPlace;
-      readonly rootFile: string | null;
-    }
-  | { readonly kind: "unsigned"; readonly directory: string };
+export interface RepositoryConfig {
+  readonly place: RepositoryPlace;
+  readonly rootFile: string | null;
+}
 
 /** Everything that `serve` needs, with absolute paths and nothing left to default. */
 export interface ServeConfig {
   readonly dataDir: string;
-  readonly releases: ReleasesConfig;
+  readonly repository: RepositoryConfig;
   readonly listen: ListenAddress;
   /** Null: plain HTTP, on the loopback only. */
   readonly tls: TlsConfig | null;
@@ -61,7 +58,6 @@ const amount = (unit: string) =>
 const configFileSchema = z
   .strictObject({
     data: filePath.optional(),
-    releases: filePath.optional(),
     repository: z.string({ error: "expected a directory or an address" }).min(1).optional(),
     root: filePath.optional(),
     listen: listenText.optional(),
@@ -84,7 +80,6 @@ export interface ConfigFile extends Omit<z.output<typeof configFileSchema>, "rep
 
 const PATHS = [
   "data",
-  "releases",
   "root",
   "readyFile",
   "caCert",
@@ -189,7 +184,6 @@ export function parseListen(
 /** As typed; what is not typed comes from the config file. */
 export interface ServeFlags extends TlsFlags {
   readonly data?: string | undefined;
-  readonly releases?: string | undefined;
   readonly repository?: string | undefined;
   readonly root?: string | undefined;
   readonly listen?: string | undefined;
@@ -248,8 +242,8 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
   if (dataDir === undefined) {
     return err('No data directory: add --data DIR, or "data" to the config file.');
   }
-  const releases = resolveReleases(flags, file);
-  if (!releases.ok) return releases;
+  const repository = resolveRepository(flags, file);
+  if (!repository.ok) return repository;
   const insecure = flags.insecureLoopback ?? file.insecureLoopback ?? false;
   const listen = parseListen(flags.listen ?? file.listen ?? DEFAULT_LISTEN, { insecure });
   if (!listen.ok) return listen;
@@ -260,7 +254,7 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
   return ok({
     dataDir,
     logRetention: logRetention.value,
-    releases: releases.value,
+    repository: repository.value,
     listen: listen.value,
     tls: tls.value,
     recover: flags.recover ?? false,
@@ -268,17 +262,15 @@ export function resolveServe(flags: ServeFlags, file: ConfigFile): Result<ServeC
   });
 }
 
-function resolveReleases(flags: ServeFlags, file: ConfigFile): Result<ReleasesConfig, string> {
+function resolveRepository(flags: ServeFlags, file: ConfigFile): Result<RepositoryConfig, string> {
   const rootFile = fromCwd(flags.root) ?? file.root ?? null;
   if (flags.repository !== undefined) {
     const place = parsePlace(flags.repository, process.cwd());
     if (!place.ok) return err(`--repository: ${place.error}.`);
-    return ok({ kind: "repository", place: place.value, rootFile });
+    return ok({ place: place.value, rootFile });
   }
-  const unsigned = fromCwd(flags.releases) ?? file.releases;
-  if (unsigned !== undefined) return ok({ kind: "unsigned", directory: unsigned });
   if (file.repository !== undefined) {
-    return ok({ kind: "repository", place: file.repository, rootFile });
+    return ok({ place: file.repository, rootFile });
   }
   return err(
     'No repository: add --repository with a directory or an address, or "repository" to the config file.',

@@ -8,7 +8,6 @@ export type { AgentCaller } from "./inbound/principal.ts";
 export { ProblemError } from "./inbound/problemError.ts";
 export { RateLimit } from "./inbound/rateLimit.ts";
 export { ReleaseWatch } from "./inbound/release.ts";
-export { ServedReleases } from "./inbound/servedReleases.ts";
 export { UnitLogs } from "./inbound/unitLogs.ts";
 export type { SegmentRow } from "./log/segment.ts";
 export { EMPTY_LOG, headAfter, segmentHash } from "./log/segment.ts";

@@ -21,9 +21,3 @@ export interface FleetTrust {
   /** Calls back after each change, before any release of the same state is decided on; the answer ends it. */
   onChange(call: (facts: FleetFacts) => void): () => void;
 }
-
-/** Where no repository is mirrored: nobody can enrol. */
-export const NOTHING_SIGNED: FleetTrust = {
-  facts: () => null,
-  onChange: () => () => undefined,
-};

@@ -85,29 +85,6 @@ export const AGENT_ROUTES = {
     problems: [...journals, "enrolment-refused", "not-stored"],
     bodyBytesMax: RENEWAL_BYTES_MAX,
   },
-  getCurrentRelease: {
-    ...READ,
-    path: "/v1/releases/:channel/current.json",
-    summary: "Names the channel's current release",
-    audience: "agent",
-    params: z.object({ channel }),
-    answer: BYTES_ANSWER,
-    problems: ["unauthenticated", "not-found"],
-  },
-  getReleaseFile: {
-    ...READ,
-    path: "/v1/releases/:channel/:file",
-    summary: "A head by its ref, a bucket or the constraints by their SHA-256; immutable",
-    audience: "agent",
-    params: z.object({
-      channel,
-      file: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})\.json$/, {
-        error: "expected <ref>.json or <sha256>.json",
-      }),
-    }),
-    answer: BYTES_ANSWER,
-    problems: ["unauthenticated", "not-found"],
-  },
   getMetadataFile: {
     ...READ,
     path: "/v1/tuf/metadata/:file",

@@ -1,26 +1,38 @@
 import { ok } from "@nixwave/effects";
-import { type ReadFile, type ReleaseFile, readReleaseForHost } from "@nixwave/protocol";
-import type { ControlPlane } from "../controlPlane.ts";
+import {
+  HEADER,
+  RELEASE_FILE_BYTES_MAX,
+  type ReadFile,
+  type ReleaseFile,
+  readReleaseForHost,
+} from "@nixwave/protocol";
 import type { Journal } from "../journal/journal.ts";
+import type { Http } from "../ports.ts";
 import type { HostReleases } from "../releases.ts";
+
+/** Minutes of a simulated network. */
+const ANSWER_WITHIN_MS = 30_000;
 
 /**
  * Releases that only their hashes vouch for: they are what the dispatch names, and nobody says that it should be. For the
- * simulator, where signing would be most of a world's time, and for loopback until a root is configured.
+ * simulator alone, where signing would be most of a world's time: no control plane serves files so, and the agent's program never asks.
  */
-export function hashedReleases(journal: Journal, controlPlane: ControlPlane): HostReleases {
+export function hashedReleases(journal: Journal, http: Http): HostReleases {
   const closed = new AbortController();
   const fetched = async (path: string): Promise<Uint8Array | null> => {
     const { journalId } = journal.facts();
-    const call = await controlPlane.releaseFile(journalId, path, closed.signal);
-    switch (call.kind) {
-      case "answered":
-        return call.value;
-      case "problem":
-        throw new Error(call.detail);
-      case "unreachable":
-        throw new Error(call.reason);
-    }
+    const { status, body } = await http.request({
+      method: "GET",
+      url: `http://simulated/v1/releases/${path}`,
+      headers: { [HEADER.journal]: journalId },
+      body: null,
+      timeoutMs: ANSWER_WITHIN_MS,
+      answerBytesMax: RELEASE_FILE_BYTES_MAX,
+      signal: closed.signal,
+    });
+    if (status === 200) return body;
+    if (status === 404) return null;
+    throw new Error(`${path} was answered ${status}`);
   };
   return {
     find: async (wanted) => {

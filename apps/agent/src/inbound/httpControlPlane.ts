@@ -14,8 +14,6 @@ import { AnswerTooLong, type Http } from "../ports.ts";
 const ANSWER_WITHIN_MS = 30_000;
 const ANSWER_BYTES_MAX = 1024 * 1024;
 const PROBLEM_BYTES_MAX = 8 * 1024;
-/** No part of a release is larger (packages/protocol). */
-const RELEASE_FILE_BYTES_MAX = 64 * 1024 * 1024;
 
 interface Allowance {
   readonly timeoutMs: number;
@@ -61,19 +59,6 @@ export function httpControlPlane(base: string, host: HostName | null, http: Http
       if (error.code === "not-found") return { kind: "answered", value: null };
       if (error.code === "unreachable" && error.cause instanceof AnswerTooLong)
         return { kind: "too-long", bytesMax: answerBytesMax };
-      return callOf(answer);
-    },
-    releaseFile: async (journalId, path, signal) => {
-      const [channelText = "", file = ""] = path.split("/");
-      const channel = parseChannel(channelText);
-      if (!channel.ok) return { kind: "unreachable", reason: `${path} is in no channel` };
-      const allowance = { ...USUAL, answerBytesMax: RELEASE_FILE_BYTES_MAX };
-      const params = { channel: channel.value, file };
-      const answer = await clientFor(journalId, allowance).call("getReleaseFile", {
-        params,
-        signal,
-      });
-      if (!answer.ok && answer.error.code === "not-found") return callOf(ok(null));
       return callOf(answer);
     },
   };

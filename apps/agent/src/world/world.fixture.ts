@@ -25,7 +25,12 @@ interface Process {
   dead: boolean;
 }
 
-export type MakeReleases = (journal: Journal, controlPlane: ControlPlane) => HostReleases;
+const hashed: MakeReleases = (journal, _, http) => hashedReleases(journal, http);
+export type MakeReleases = (
+  journal: Journal,
+  controlPlane: ControlPlane,
+  http: Http,
+) => HostReleases;
 
 export interface CrashAt {
   readonly point: CrashPoint;
@@ -54,7 +59,7 @@ export class World {
   #process: Process | null = null;
   #journals = 0;
 
-  constructor(stateDir: string, makeReleases: MakeReleases = hashedReleases) {
+  constructor(stateDir: string, makeReleases: MakeReleases = hashed) {
     this.#stateDir = stateDir;
     this.#makeReleases = makeReleases;
     this.machine = new TestMachine(this.time);
@@ -95,7 +100,8 @@ export class World {
       disk: this.machine.disk,
       crash: { at: (point) => this.#pass(point, isDead, die) },
     };
-    const controlPlane = httpControlPlane("http://127.0.0.1:1", HOST, this.between(http));
+    const toCp = this.between(http);
+    const controlPlane = httpControlPlane("http://127.0.0.1:1", HOST, toCp);
     const agent = startAgent({
       host: HOST,
       channel: CHANNEL,
@@ -108,7 +114,7 @@ export class World {
       journal,
       activation: this.machine.activation,
       controlPlane,
-      releases: this.#releasesOf(journal, controlPlane),
+      releases: this.#releasesOf(journal, controlPlane, toCp),
       ports,
       redact: (text) => text,
       metrics: {
@@ -183,8 +189,8 @@ export class World {
     return await answer;
   }
 
-  #releasesOf(journal: Journal, controlPlane: ControlPlane): HostReleases {
-    const made = this.#makeReleases(journal, controlPlane);
+  #releasesOf(journal: Journal, controlPlane: ControlPlane, http: Http): HostReleases {
+    const made = this.#makeReleases(journal, controlPlane, http);
     if (made.refresh === null) return made;
     const held = async <T>(work: Promise<T>): Promise<T> => {
       this.#verifying.add(work);

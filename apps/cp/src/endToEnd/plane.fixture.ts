@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { addSecs, type Instant, type Release } from "@nixwave/effects";
 import { closure } from "@nixwave/testkit";
 import { TestTime } from "../bench.fixture.ts";
-import type { ReleasesConfig } from "../config.ts";
+import type { RepositoryConfig } from "../config.ts";
 import type { FleetTrust } from "../fleetTrust.ts";
 import { type ControlPlane, startControlPlane } from "../inbound/controlPlane.ts";
 import { init } from "../maintenance/init.ts";
@@ -26,7 +26,7 @@ export interface TestPlane {
 }
 
 export interface PlaneOptions {
-  readonly releases?: (folder: Folder) => ReleasesConfig;
+  readonly repository?: (folder: Folder) => RepositoryConfig;
   /** Of a plane before this one. */
   readonly folder?: Folder;
   /** Null: plain HTTP on the loopback. */
@@ -37,8 +37,7 @@ export interface PlaneOptions {
   readonly now?: Instant;
 }
 
-const signed = ({ releases }: Folder): ReleasesConfig => ({
-  kind: "repository",
+const signed = ({ releases }: Folder): RepositoryConfig => ({
   place: { kind: "directory", directory: releases },
   rootFile: rootFileIn(releases),
 });
@@ -54,7 +53,7 @@ export async function openPlane(options: PlaneOptions = {}): Promise<TestPlane> 
   const plane = await startControlPlane(
     {
       dataDir: folder.data,
-      releases: (options.releases ?? signed)(folder),
+      repository: (options.repository ?? signed)(folder),
       listen: { host: "127.0.0.1", port: 0 },
       tls: options.tls ?? null,
       recover: false,

@@ -13,7 +13,6 @@ import type { AgentCaller } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 import { EVENTS_PER_SEC, type RateLimit } from "./rateLimit.ts";
 import { repositoryHandlers } from "./repositoryHandlers.ts";
-import type { ServedReleases } from "./servedReleases.ts";
 import type { UnitLogs } from "./unitLogs.ts";
 import { refuseWithoutTls } from "./withoutTls.ts";
 
@@ -22,7 +21,6 @@ export interface AgentPorts {
   readonly reader: Reader;
   readonly polls: ParkedPolls;
   readonly limit: RateLimit;
-  readonly releases: ServedReleases;
   readonly mirrored: MirroredFiles;
   readonly unitLogs: UnitLogs;
   readonly clock: Clock;
@@ -104,22 +102,6 @@ export function agentHandlers(ports: AgentPorts): AgentHandlers {
       return null;
     },
     renewCertificate: () => refuseWithoutTls(),
-    getCurrentRelease: ({ params }) => {
-      const bytes = ports.releases.current(params.channel);
-      if (bytes !== null) return bytes;
-      throw ProblemError.of(
-        "not-found",
-        `${params.channel}: this channel has no verified release.`,
-      );
-    },
-    getReleaseFile: async ({ params }) => {
-      const bytes = await ports.releases.file(params.channel, params.file);
-      if (bytes !== null) return bytes;
-      throw ProblemError.of(
-        "not-found",
-        `${params.channel}/${params.file}: no verified file of this name is here; read current.json again.`,
-      );
-    },
     ...repositoryHandlers(ports.mirrored),
   };
 }

@@ -52,8 +52,8 @@ Lost or damaged:
   nixwave-cp serve --recover --data ./new …           when there is no backup at all`;
 
 const SERVE_HELP = `
-The file of --config has the keys data, releases, listen, insecureLoopback, readyFile, logDays and logGib, for example
-  { "data": "/var/lib/nixwave", "releases": "/srv/releases", "listen": "${DEFAULT_LISTEN}", "insecureLoopback": true }
+The file of --config has the keys data, repository, root, listen, insecureLoopback, readyFile, logDays and logGib, for example
+  { "data": "/var/lib/nixwave", "repository": "/srv/releases", "root": "/etc/nixwave/root.json", "listen": "${DEFAULT_LISTEN}", "insecureLoopback": true }
 
 Logs are JSON on stderr, one line per change; the first names the address: {"msg":"listening","url":"http://127.0.0.1:8460",…}.
 SIGTERM or SIGINT stops within ten seconds: what was taken is committed, parked polls are answered.`;
@@ -68,7 +68,6 @@ const withServe = <A extends unknown[]>(command: Command<A>) =>
       "the signed repository of releases: a directory, an http(s) address, or a git repository",
     )
     .option("--root <file>", "the root.json to verify it from; needed at the first start")
-    .option("--releases <dir>", "a directory of unsigned releases instead")
     .option(
       "--listen <host:port>",
       `where to listen; port 0 chooses one (default: ${DEFAULT_LISTEN})`,

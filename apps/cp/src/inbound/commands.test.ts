@@ -6,14 +6,16 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { NO_CRASH } from "../crashPoint.ts";
 import { type Folder, makeFolder } from "../endToEnd/process.fixture.ts";
+import { rootFileIn, signedRepository } from "../endToEnd/releaseFolder.fixture.ts";
 import { realClock, realTimer } from "../realPorts.ts";
 import { createProgram } from "./argv.ts";
 import { createCommands } from "./commands.ts";
 import { lockDataDir } from "./processLock.ts";
 
 let folder: Folder;
-beforeEach(() => {
+beforeEach(async () => {
   folder = makeFolder();
+  await signedRepository(folder.releases, realClock.now());
 });
 afterEach(() => folder.remove());
 
@@ -50,7 +52,8 @@ async function run(...args: readonly string[]) {
   return ended;
 }
 
-const where = () => ["--data", folder.data, "--releases", folder.releases];
+const root = () => ["--root", rootFileIn(folder.releases)];
+const where = () => ["--data", folder.data, "--repository", folder.releases, ...root()];
 const loopback = () => [...where(), "--listen", "127.0.0.1:0", "--insecure-loopback"];
 
 describe("a mistake gets one sentence on stderr, nothing on stdout, and exit code 1 (hazard 99)", () => {
@@ -102,13 +105,15 @@ describe("a mistake gets one sentence on stderr, nothing on stdout, and exit cod
       "serve",
       "--data",
       folder.data,
-      "--releases",
+      "--repository",
       nowhere,
+      "--root",
+      rootFileIn(folder.releases),
       "--insecure-loopback",
     );
     expect(unread).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^Release directory .*: there is none/),
+      stderr: expect.stringMatching(/^Repository .*: there is none/),
     });
     writeFileSync(join(folder.root, "cp.db"), "no database");
     const foreign = await run("check", "--data", folder.root);
@@ -117,10 +122,10 @@ describe("a mistake gets one sentence on stderr, nothing on stdout, and exit cod
   });
 
   it("an unknown flag is named, with what was probably meant", async () => {
-    const ended = await run("serve", "--relases", "x");
+    const ended = await run("serve", "--repositry", "x");
     expect(ended.code).toBe(1);
-    expect(ended.stderr).toContain("unknown option '--relases'");
-    expect(ended.stderr).toContain("--releases");
+    expect(ended.stderr).toContain("unknown option '--repositry'");
+    expect(ended.stderr).toContain("--repository");
   });
 });
 
@@ -128,7 +133,12 @@ it("check-config says what serve would do, and what is missing (hazard 99)", asy
   const config = join(folder.root, "cp.json");
   writeFileSync(
     config,
-    JSON.stringify({ data: "data", releases: "releases", insecureLoopback: true }),
+    JSON.stringify({
+      data: "data",
+      repository: "releases",
+      root: "releases/metadata/1.root.json",
+      insecureLoopback: true,
+    }),
   );
   const before = await run("check-config", "--config", config);
   expect(before.code).toBe(1);

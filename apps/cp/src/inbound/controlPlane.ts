@@ -4,12 +4,13 @@ import { invariant } from "@nixwave/effects";
 import type { FastifyInstance, FastifyServerFactory } from "fastify";
 import { Registry } from "prom-client";
 import type { ServeConfig } from "../config.ts";
-import { type FleetTrust, NOTHING_SIGNED } from "../fleetTrust.ts";
+import type { FleetTrust } from "../fleetTrust.ts";
 import { sqliteLog } from "../log/sqliteLog.ts";
 import type { Writer } from "../loop.ts";
 import { archiveDir } from "../maintenance/archive.ts";
 import { databaseGauge } from "../perform/databaseMetrics.ts";
 import { repositoryGauges } from "../perform/repositoryMetrics.ts";
+import { openTrusted } from "../repository/open.ts";
 import { mirrorOf, type TrustedRepository } from "../repository/trustedRepository.ts";
 import { createServer } from "../server.ts";
 import { type Connection, databasePath, openDatabase, openReadOnly } from "../store/database.ts";
@@ -26,10 +27,8 @@ import { ParkedPolls } from "./parkedPolls.ts";
 import { publicHandlers } from "./publicHandlers.ts";
 import { RateLimit } from "./rateLimit.ts";
 import { ReleaseWatch } from "./release.ts";
-import { type OpenReleases, openReleases } from "./releasesOf.ts";
 import { Retention } from "./retention.ts";
 import { followRevocations } from "./revokedHosts.ts";
-import { ServedReleases } from "./servedReleases.ts";
 import { StreamReaders } from "./streamReaders.ts";
 import { openTls, type TlsListener } from "./tlsListener.ts";
 import { type TlsParts, tlsParts } from "./tlsParts.ts";
@@ -43,7 +42,7 @@ export interface ControlPlane {
   readonly server: FastifyInstance;
   readonly writer: Writer;
   readonly watch: ReleaseWatch;
-  readonly repository: TrustedRepository | null;
+  readonly repository: TrustedRepository;
   /** Refuses new work, answers parked polls with 204, decides and commits what was taken, closes; within STOP_MS. */
   readonly stop: () => Promise<void>;
 }
@@ -64,10 +63,9 @@ interface Parts extends WorldPorts {
   readonly writer: Writer;
   readonly reader: Reader;
   readonly polls: ParkedPolls;
-  readonly releases: ServedReleases;
   readonly mirrored: MirroredFiles;
   readonly watch: ReleaseWatch;
-  readonly repository: TrustedRepository | null;
+  readonly repository: TrustedRepository;
   readonly metrics: () => Promise<string>;
   readonly stopping: () => boolean;
   readonly inFlight: InFlight;
@@ -149,18 +147,12 @@ async function openStreams(
 }
 
 /** With the gauges that are read off the disk and the repository. */
-function registryOf(database: string, { repository }: OpenReleases, { clock }: WorldPorts) {
+function registryOf(database: string, repository: TrustedRepository, { clock }: WorldPorts) {
   const registry = new Registry();
   databaseGauge(registry, database);
-  if (repository !== null) repositoryGauges(registry, { repository, clock });
+  repositoryGauges(registry, { repository, clock });
   return registry;
 }
-
-const servedOf = ({ releases, dataDir }: ServeConfig, writer: Writer) =>
-  new ServedReleases(
-    releases.kind === "unsigned" ? releases.directory : join(dataDir, "none"),
-    (channel) => writer.fleet().currentRelease(channel)?.ref ?? null,
-  );
 
 /** Who comes in, and whom the signed list keeps out. */
 function openIdentity(listener: TlsListener | null, around: Parameters<typeof tlsParts>[1]) {
@@ -173,11 +165,11 @@ function openIdentity(listener: TlsListener | null, around: Parameters<typeof tl
   return { tls, closeIdentity };
 }
 
-const watchOf = ({ source, fingerprint }: OpenReleases, writer: Writer, world: WorldPorts) =>
+const watchOf = (repository: TrustedRepository, writer: Writer, world: WorldPorts) =>
   new ReleaseWatch({
     ...world,
-    source,
-    fingerprint,
+    source: repository,
+    fingerprint: () => repository.fingerprint(),
     submit: writer.submit,
     known: () => writer.fleet().channels(),
     wantsHeld: () => writer.wantsHeld(),
@@ -192,19 +184,18 @@ export async function startControlPlane(
   world: WorldPorts,
   standIn: FleetTrust | null = null,
 ): Promise<ControlPlane> {
-  const opened = await openReleases(config, world);
+  const repository = await openTrusted(config, world);
   const listener = config.tls === null ? null : await openTls(config.tls, config.dataDir, world);
   const path = databasePath(config.dataDir);
   const db = openDatabase(path);
   const reader = openReader(path);
   const polls = new ParkedPolls(PARKED_MAX);
-  const registry = registryOf(path, opened, world);
+  const registry = registryOf(path, repository, world);
   const { writer, streams } = await openStreams(db, { polls, registry, world, reader });
-  const releases = servedOf(config, writer);
-  const watch = watchOf(opened, writer, world);
+  const watch = watchOf(repository, writer, world);
   const { retention, retained } = openRetention(config, writer, world);
   const inFlight = new InFlight();
-  const fleetTrust = standIn ?? opened.repository ?? NOTHING_SIGNED;
+  const fleetTrust = standIn ?? repository;
   const around = { ...world, submit: writer.submit, database: path, registry, fleetTrust };
   const { tls, closeIdentity } = openIdentity(listener, around);
   let stopping: Promise<void> | null = null;
@@ -213,8 +204,7 @@ export async function startControlPlane(
     writer,
     reader,
     polls,
-    releases,
-    repository: opened.repository,
+    repository,
     mirrored: directoryFiles(mirrorOf(config.dataDir)),
     watch,
     metrics: () => registry.metrics(),
@@ -251,7 +241,7 @@ export async function startControlPlane(
     const url = urlOf(config, server);
     world.log.log("info", "listening", { url, pid: process.pid, data: path });
     await watch.start();
-    return { url, server, writer, watch, repository: opened.repository, stop };
+    return { url, server, writer, watch, repository, stop };
   } catch (cause) {
     await stop();
     throw cause;

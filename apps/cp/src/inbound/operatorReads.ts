@@ -39,7 +39,7 @@ export interface ReadPorts {
   readonly unitLogs: UnitLogs;
   readonly streams: StreamReaders;
   readonly clock: Clock;
-  readonly repository: RepositoryHealth | null;
+  readonly repository: RepositoryHealth;
   readonly metrics: () => Promise<string>;
 }
 

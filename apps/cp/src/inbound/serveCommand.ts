@@ -1,8 +1,9 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { ReleasesConfig, ServeConfig } from "../config.ts";
+import type { RepositoryConfig, ServeConfig } from "../config.ts";
 import { archiveDir } from "../maintenance/archive.ts";
 import { recover } from "../maintenance/recover.ts";
+import { openTrusted } from "../repository/open.ts";
 import { sayPlace } from "../repository/place.ts";
 import { trustOf } from "../repository/trustedRepository.ts";
 import { databasePath } from "../store/database.ts";
@@ -12,7 +13,6 @@ import { type ControlPlane, startControlPlane } from "./controlPlane.ts";
 import { holdOut } from "./holdOut.ts";
 import { lockDataDir } from "./processLock.ts";
 import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
-import { openReleases } from "./releasesOf.ts";
 import type { WorldPorts } from "./world.ts";
 
 function folderFault(dir: string, mode: number): string | null {
@@ -29,23 +29,16 @@ function folderFault(dir: string, mode: number): string | null {
 }
 
 /** One sentence about the first thing that is missing and what to do, or null (hazard 99). */
-export function preflight({ dataDir, releases, recover: recovers }: ServeConfig): string | null {
+export function preflight({ dataDir, repository, recover: recovers }: ServeConfig): string | null {
   // A recovery makes the folder and the database that were lost.
   const dataFault = recovers ? null : folderFault(dataDir, constants.W_OK);
   if (dataFault !== null) {
     return `Data directory ${dataDir}: ${dataFault}. Make the database of a new fleet with nixwave-cp init --data ${dataDir}.`;
   }
-  return releasesFault(dataDir, releases);
+  return repositoryFault(dataDir, repository);
 }
 
-function releasesFault(dataDir: string, releases: ReleasesConfig): string | null {
-  if (releases.kind === "unsigned") {
-    const { directory } = releases;
-    const fault = folderFault(directory, constants.R_OK);
-    if (fault === null) return null;
-    return `Release directory ${directory}: ${fault}. Make it with mkdir, or write a release there with nixwave release.`;
-  }
-  const { place, rootFile } = releases;
+function repositoryFault(dataDir: string, { place, rootFile }: RepositoryConfig): string | null {
   if (rootFile === null && !existsSync(join(trustOf(dataDir), "root.json"))) {
     return `No root: add --root with the root.json that nixwave init made, or "root" to the config file. It is needed once, and then remembered in ${trustOf(dataDir)}.`;
   }
@@ -74,9 +67,9 @@ export const messageOf = (cause: unknown): string =>
 /** The empty database of a fleet whose control plane was lost, its dispatches held back until the hosts were heard. */
 async function beginRecovery(config: ServeConfig, { clock, log }: WorldPorts) {
   const { dataDir } = config;
-  const { source, fingerprint } = await openReleases(config, { clock, log });
-  await fingerprint();
-  const channels = await source.channels();
+  const repository = await openTrusted(config, { clock, log });
+  await repository.fingerprint();
+  const channels = await repository.channels();
   if (!channels.ok) throw new Error(`${channels.error.reason}. Mend the repository.`);
   const { began } = recover(dataDir, { channels: channels.value, now: clock.now() });
   if (began) return;
@@ -162,7 +155,7 @@ function sayTls(tls: TlsConfig | null): readonly string[] {
 
 export function sayConfig({
   dataDir: data,
-  releases,
+  repository: { place, rootFile },
   listen,
   tls,
   recover,
@@ -171,12 +164,8 @@ export function sayConfig({
 }: ServeConfig): string {
   return [
     `data       ${databasePath(data)}`,
-    ...(releases.kind === "unsigned"
-      ? [`releases   ${releases.directory}, unsigned`]
-      : [
-          `repository ${sayPlace(releases.place)}`,
-          `root       ${releases.rootFile ?? `the one remembered in ${trustOf(data)}`}`,
-        ]),
+    `repository ${sayPlace(place)}`,
+    `root       ${rootFile ?? `the one remembered in ${trustOf(data)}`}`,
     `listen     ${listen.host}:${listen.port}, ${tls === null ? "without TLS" : `TLS 1.3 as ${tls.name}`}`,
     ...sayTls(tls),
     `recover    ${recover ? "yes: dispatches wait until the hosts were heard and replayed" : "no"}`,

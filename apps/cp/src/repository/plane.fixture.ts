@@ -20,9 +20,9 @@ export async function planeOn(
     readonly at?: Instant;
   } = {},
 ): Promise<TestPlane> {
-  const releases = { kind: "repository", place, rootFile: rootFileOf(forger) } as const;
+  const repository = { place, rootFile: rootFileOf(forger) };
   return await openPlane({
-    releases: () => releases,
+    repository: () => repository,
     now: at,
     ...(folder === undefined ? {} : { folder }),
   });
