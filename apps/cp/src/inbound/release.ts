@@ -89,7 +89,7 @@ export class ReleaseWatch {
     try {
       print = await fingerprint();
     } catch (cause) {
-      this.#complain(`The release directory can't be read (${String(cause)}): mend it.`);
+      this.#complain(`The repository can't be read (${String(cause)}): mend it.`);
       return;
     }
     const takeHeld = this.#ports.wantsHeld();

@@ -9,6 +9,7 @@ afterEach(async () => {
   for (const close of open.splice(0)) await close();
 });
 
+// Hazards 81 (future-dated) and 82 (indefinite freeze) among them.
 test.each(ATTACKS_SEEN)(
   "$name: nothing is planned from it, and $code is in the log and in why",
   async ({ code, on, daysLater, prepare }) => {

@@ -133,7 +133,7 @@ test("every root is kept and served, also when the source has thrown the old one
   }
 });
 
-test("a source that is away is stood on until it expires, and is taken up again when it comes back", async () => {
+test("a source that is away is stood on until it expires, and no longer (hazard 83)", async () => {
   const source = await serveRepository();
   const test = await planeHere({ place: { kind: "url", url: source.url } });
   const before = newest(test);
