@@ -19,14 +19,16 @@ const MS_MAX = 1000;
 async function post(payload: string | Buffer) {
   // Strangers are slowed down; here it is asked what they are told.
   plane.test.time.pass(1);
-  const began = performance.now();
+  const began = process.threadCpuUsage();
   const answer = await plane.test.plane.server.inject({
     method: "POST",
     url: "/v1/enroll",
     headers: { "content-type": "application/json" },
     payload,
   });
-  return { answer, took: performance.now() - began };
+  // CPU time of this thread: a busy machine does not stretch it.
+  const { user, system } = process.threadCpuUsage(began);
+  return { answer, took: (user + system) / 1000 };
 }
 
 test("enrolment: bytes that are no request, and requests of which a part is another", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Metadata, MetadataKind } from "@tufjs/models";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
+import { cpuMs } from "../cpu.fixture.ts";
 import { isAttack } from "./attack.ts";
 import { canonical } from "./canonical.ts";
 import { openRepository } from "./draft.ts";
@@ -63,14 +64,14 @@ function changed(file: Uint8Array, at: number, value: unknown): Uint8Array {
 test("whatever metadata or a fleet file holds, the answer is a value or a sentence, soon", () => {
   fc.assert(
     fc.property(bytes, (file) => {
-      const began = performance.now();
+      const began = cpuMs();
       for (const kind of TOP_ROLES) {
         const decoded = decodeMetadata(kind, file);
         if (!decoded.ok) expect(decoded.error).not.toBe("");
       }
       const hosts = decodeFleetHosts(file);
       if (!hosts.ok) expect(hosts.error).not.toBe("");
-      expect(performance.now() - began).toBeLessThan(250);
+      expect(cpuMs() - began).toBeLessThan(250);
     }),
     { numRuns: 2000 },
   );
@@ -140,9 +141,9 @@ test.each([
 ] as const)("%s are refused before tuf-js would take quadratic time over them", (_, kind, make) => {
   const file = utf8.encode(JSON.stringify({ signed: make(2000), signatures: [] }));
   expect(file.length).toBeLessThan(METADATA_BYTES_MAX[kind]);
-  const began = performance.now();
+  const began = cpuMs();
   expect(decodeMetadata(kind, file).ok).toBe(false);
-  expect(performance.now() - began).toBeLessThan(500);
+  expect(cpuMs() - began).toBeLessThan(500);
 });
 const body = (kind: string) => ({
   _type: kind,
