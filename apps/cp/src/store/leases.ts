@@ -1,7 +1,17 @@
-import { addSecs, type Dispatch, type HostName, type Instant, later } from "@nixwave/effects";
+import {
+  addSecs,
+  type Dispatch,
+  type HostName,
+  type Instant,
+  later,
+  type RolloutId,
+} from "@nixwave/effects";
 
 /** How long a dispatch that was handed out is the agent's. Twice the longest usual poll, so that one lost answer costs no lease. */
 export const LEASE_SECS = 120;
+
+/** Of one host: what was dispatched before the last few was answered or has run out long ago. */
+const LEASES_MAX = 4;
 
 interface Lease {
   readonly dispatch: Dispatch;
@@ -14,7 +24,8 @@ interface Lease {
  * so that a fold of the log gives the same rows.
  */
 export class Leases {
-  readonly #byHost = new Map<HostName, Lease>();
+  /** A dispatch is withdrawn after its successor was handed out, now and then: each has its own lease. */
+  readonly #byHost = new Map<HostName, Map<RolloutId, Lease>>();
 
   /** As rows have it: a change that was derived from the fleet in memory is given back what the log says. */
   logged(dispatch: Dispatch): Dispatch {
@@ -34,12 +45,17 @@ export class Leases {
   /** A line said so: handed out now, or another state with the lease that it had. */
   log(dispatch: Dispatch): void {
     if (dispatch.leaseUntil === null) {
-      if (this.#of(dispatch) !== null) this.#byHost.delete(dispatch.host);
+      if (this.#of(dispatch) !== null) this.#byHost.get(dispatch.host)?.delete(dispatch.rolloutId);
       return;
     }
     const known = this.#of(dispatch);
     const held = known === null ? dispatch.leaseUntil : later(known.held, dispatch.leaseUntil);
-    this.#byHost.set(dispatch.host, { dispatch, logged: dispatch.leaseUntil, held });
+    const leases = this.#byHost.get(dispatch.host) ?? new Map<RolloutId, Lease>();
+    this.#byHost.set(dispatch.host, leases);
+    leases.delete(dispatch.rolloutId);
+    leases.set(dispatch.rolloutId, { dispatch, logged: dispatch.leaseUntil, held });
+    const [oldest] = leases.keys();
+    if (leases.size > LEASES_MAX && oldest !== undefined) leases.delete(oldest);
   }
 
   renew(dispatch: Dispatch, now: Instant): void {
@@ -60,11 +76,7 @@ export class Leases {
   }
 
   #of(dispatch: Dispatch): Lease | null {
-    const lease = this.#byHost.get(dispatch.host);
-    return lease !== undefined &&
-      lease.dispatch.rolloutId === dispatch.rolloutId &&
-      lease.dispatch.attempt === dispatch.attempt
-      ? lease
-      : null;
+    const lease = this.#byHost.get(dispatch.host)?.get(dispatch.rolloutId);
+    return lease !== undefined && lease.dispatch.attempt === dispatch.attempt ? lease : null;
   }
 }
