@@ -220,10 +220,7 @@ export class Watch {
     const host = this.#world.hosts.get(record.host);
     const own = host?.journal?.record(record.rolloutId) ?? null;
     // Two machines that wrote one journal have two histories, until one of them learns of it; at rest they are compared.
-    const isCloned = this.#world.scenario.faults.some(
-      (fault) => fault.kind === "cloned" && fault.host === record.host,
-    );
-    if (isCloned) return;
+    if (this.#isCloned(record.host)) return;
     if (own !== null && own.journalId === record.journalId && own.lastSeq === record.lastSeq)
       // Whether a newer rollout has superseded it stands in that one's stream, which may still be on its way.
       this.parity({ ...own, supersededBy: null }, { ...record, supersededBy: null });
@@ -236,9 +233,7 @@ export class Watch {
   answered(host: HostName, request: HttpRequest, answer: HttpAnswer): HttpAnswer {
     if (!request.url.includes("/v1/agent/events")) return answer;
     const text = new TextDecoder().decode(answer.body);
-    const isCloned = this.#world.scenario.faults.some(
-      (fault) => fault.kind === "cloned" && fault.host === host,
-    );
+    const isCloned = this.#isCloned(host);
     if (answer.status === 409 && text.includes('"set-back"') && !isCloned)
       this.#hold("I6", `${host} has given a number twice: ${text}`);
     if (answer.status !== 200 || this.#replaced) return answer;
@@ -347,7 +342,8 @@ export class Watch {
         const mirror = fleet.record(own.rolloutId, own.host);
         if (mirror === null || mirror.journalId !== own.journalId || own.lastSeq === 0) continue;
         if (mirror.lastSeq === own.lastSeq) this.parity(own, mirror);
-        else if (isKept(host, own.rolloutId))
+        // What a clone has told that is gone since is not this machine's to tell.
+        else if (isKept(host, own.rolloutId) && !this.#isCloned(own.host))
           this.#hold(
             "I6",
             `${own.host} is at ${own.lastSeq} of ${own.rolloutId}, its mirror at ${mirror.lastSeq}`,
@@ -361,6 +357,11 @@ export class Watch {
     const { inputs, effects } = planAll(fleet, now);
     const left = [...inputs, ...effects].map((each) => JSON.stringify(each));
     if (left.length > 0) this.#hold("I13", `the full plan finds ${left.slice(0, 2).join(", ")}`);
+  }
+
+  #isCloned(host: HostName): boolean {
+    const { faults } = this.#world.scenario;
+    return faults.some((fault) => fault.kind === "cloned" && fault.host === host);
   }
 
   #hold(invariant: string, broken: string | null): void {
