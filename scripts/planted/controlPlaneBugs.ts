@@ -90,7 +90,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: "    if (seq === end.lastSeq && hash !== end.lastHash) return line;\n    if (seq !== nextSeq(end.lastSeq)) continue;\n    if (prev !== end.lastHash) return line;\n",
     replace:
       "    if (seq !== nextSeq(end.lastSeq)) continue;\n    if (prev === undefined) return line;\n",
-    ground: scenario("cloned-before-switch"),
+    ground: seed(45),
     tells: ["I4", "I14", "I6"],
   },
   {

@@ -137,17 +137,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     releases: [release({ soakSecs: 60 })],
     faults: [{ kind: "forgets", atMs: 40 * SECOND, host: "h-1" }],
   }),
-  // Both machines go through the same steps at nearly the same time, so that their numbers keep pace.
-  "cloned-before-switch": scenario({
-    hosts: hosts(1, 1, 1, 1, 1, 1),
-    releases: [release({ soakSecs: 120 })],
-    faults: SIX.map((host, index) => ({
-      kind: "cloned",
-      atMs: 10_100 + 300 * index,
-      host,
-      forMs: 150 * SECOND,
-    })),
-  }),
   "power-cuts-while-soaking": scenario({
     inFiles: true,
     hosts: hosts(1, 1, 1, 1, 1, 1),
