@@ -35,7 +35,7 @@ export interface Ran {
 
 const SWITCH_SECS = 0.5;
 /** Two dozen hosts switch and are probed at once on two cores: a healthy one must not be taken for sick meanwhile. */
-const THRESHOLD_SECS = 10;
+const THRESHOLD_SECS = 30;
 
 const STORY = [
   { version: "app-1", sick: false, state: "Completed" },

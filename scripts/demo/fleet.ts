@@ -49,7 +49,7 @@ const OPERATOR = "demo";
 const STOP_SECS = 12;
 const LAST_LINES = 5;
 /** Ten Nodes that compile from source on two cores. */
-const START_SECS = 60;
+const START_SECS = 120;
 
 export interface FleetOptions {
   readonly hosts?: readonly DemoHost[];
