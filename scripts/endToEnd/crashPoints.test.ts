@@ -45,19 +45,16 @@ const SIDES = [
   { side: "control plane", find: controlPlaneFindings, points: CP_CRASH_POINTS },
 ] as const;
 
-describe.each<Fault>(["kill -9", "power cut"])(
-  "%s at each named crash point",
-  (fault) => {
-    for (const { side, find, points } of SIDES)
-      test(`${side} (seed ${seed})`, { timeout: RUN_MS }, async () => {
-        const findings = await find({ fault, seed, undisturbed: plain, stop });
-        const tried = findings.map(({ place }) => place.point);
-        expect([...new Set(tried)]).toEqual([...points]);
-        expect(findings.flatMap(faultsOf), `seed ${seed}\n${table(findings)}`).toEqual([]);
-        if (fault === "power cut") expect(findings.some(hasLaterBytes), table(findings)).toBe(true);
-      });
-  },
-);
+describe.each<Fault>(["kill -9", "power cut"])("%s at each named crash point", (fault) => {
+  for (const { side, find, points } of SIDES)
+    test(`${side} (seed ${seed})`, { timeout: RUN_MS }, async () => {
+      const findings = await find({ fault, seed, undisturbed: plain, stop });
+      const tried = findings.map(({ place }) => place.point);
+      expect([...new Set(tried)]).toEqual([...points]);
+      expect(findings.flatMap(faultsOf), `seed ${seed}\n${table(findings)}`).toEqual([]);
+      if (fault === "power cut") expect(findings.some(hasLaterBytes), table(findings)).toBe(true);
+    });
+});
 
 /** A matrix in which no cut ever meets unsynced bytes would prove nothing about them. */
 const hasLaterBytes = ({ death }: Finding): boolean => (death?.cut?.written ?? 0) > 0;
