@@ -19,6 +19,8 @@ let
             settings = {
               channel = "stable";
               controlPlane = "https://control.example.org:8460";
+              authority = pkgs.writeText "authority.pem" "";
+              root = pkgs.writeText "root.json" "";
             };
           };
         }

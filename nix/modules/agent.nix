@@ -10,6 +10,16 @@ let
   json = pkgs.formats.json { };
   credentials = "/run/credentials/nixwave-agent.service";
   checkNames = builtins.attrNames cfg.healthChecks;
+
+  # What has no default: who decides, who vouches for it, and what releases are verified from.
+  required = [
+    "channel"
+    "controlPlane"
+    "root"
+  ]
+  ++ (if lib.hasPrefix "http:" (cfg.settings.controlPlane or "") then [ ] else [ "authority" ]);
+  missing = builtins.filter (key: !(cfg.settings ? ${key})) required;
+  example = "{ channel = \"stable\"; controlPlane = \"https://control.example.org:8460\"; authority = ./authority.pem; root = ./root.json; }";
 in
 {
   options.services.nixwave-agent = {
@@ -83,8 +93,8 @@ in
     (lib.mkIf cfg.enable {
       assertions = [
         {
-          assertion = cfg.settings ? channel && cfg.settings ? controlPlane;
-          message = "services.nixwave-agent.settings: expected channel and controlPlane, as in { channel = \"stable\"; controlPlane = \"https://control.example.org:8460\"; }";
+          assertion = missing == [ ];
+          message = "services.nixwave-agent.settings: expected ${builtins.concatStringsSep ", " missing} too, as in ${example}";
         }
       ];
 

@@ -10,6 +10,11 @@ let
   json = pkgs.formats.json { };
   user = "nixwave-cp";
   credentials = "/run/credentials/nixwave-control-plane.service";
+  missing = builtins.filter (key: !(cfg.settings ? ${key})) [
+    "repository"
+    "root"
+    "name"
+  ];
   portOf = listen: lib.toInt (builtins.head (builtins.match ".*:([0-9]+)" listen));
 in
 {
@@ -62,8 +67,8 @@ in
   config = lib.mkIf cfg.enable {
     assertions = [
       {
-        assertion = cfg.settings ? repository && cfg.settings ? root;
-        message = "services.nixwave-control-plane.settings: expected repository and root: where the signed releases are, and the root.json that nixwave init made";
+        assertion = missing == [ ];
+        message = "services.nixwave-control-plane.settings: expected ${builtins.concatStringsSep ", " missing} too: where the signed releases are, the root.json that nixwave init made, and the one name by which agents reach this machine";
       }
     ];
 

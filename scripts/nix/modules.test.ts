@@ -1,6 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { expect, test } from "vitest";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { ROOT, repositoryFiles } from "../source.ts";
 import { evaluate } from "./nix.fixture.ts";
 
@@ -48,7 +50,10 @@ const commandOf = (name: string) => `config.systemd.services.${name}.serviceConf
 test("the agent's module: what is not said has a default, secrets go by credential, checks go into the closure", () => {
   const configuration = `{ services.nixwave-agent = {
     enable = true;
-    settings = { channel = "stable"; controlPlane = "https://cp:8460"; heartbeatSecs = 30; metrics.port = 9101; };
+    settings = {
+      channel = "stable"; controlPlane = "https://cp:8460"; authority = "/none/authority.pem"; root = "/none/root.json";
+      heartbeatSecs = 30; metrics.port = 9101;
+    };
     joinTokenFile = "/run/secrets/join";
     openFirewall = true;
     healthChecks.ssh = { kind = "tcp"; host = "127.0.0.1"; port = 22; };
@@ -64,12 +69,14 @@ test("the agent's module: what is not said has a default, secrets go by credenti
   expect(value).toEqual({
     command: `/agent/bin/nixwave-agent run --config nixwave-agent.json:${JSON.stringify({
       activation: { backend: "nixos" },
+      authority: "/none/authority.pem",
       channel: "stable",
       controlPlane: "https://cp:8460",
       enrolment: { tokenFile: "/run/credentials/nixwave-agent.service/join-token" },
       heartbeatSecs: 30,
       host: "web-1",
       metrics: { port: 9101 },
+      root: "/none/root.json",
       stateDir: "/var/lib/nixwave-agent",
     })}`,
     credential: ["join-token:/run/secrets/join"],
@@ -80,7 +87,30 @@ test("the agent's module: what is not said has a default, secrets go by credenti
     },
     holds: true,
   });
+  // The program knows every key and takes every value: only the files are not on this machine.
+  const { stderr } = checked("agent/bin/nixwave-agent", value);
+  expect(
+    stderr
+      .trim()
+      .split(/(?<=\.) (?=[A-Zr])/)
+      .map((said) => said.replace(/ is not there.*/, "")),
+  ).toEqual([
+    "nixwave-agent: CONFIG: The CA's certificate /none/authority.pem",
+    expect.stringContaining("/run/credentials/nixwave-agent.service/join-token"),
+    "root: /none/root.json",
+  ]);
 });
+
+/** What the program itself says of the configuration that a module made. */
+function checked(program: "agent/bin/nixwave-agent" | "cp/bin/nixwave-cp", value: unknown) {
+  const command = String(Reflect.get(Object(value), "command"));
+  const file = join(mkdtempSync(join(tmpdir(), "nixwave-module-")), "config.json");
+  onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+  writeFileSync(file, command.slice(command.indexOf(".json:") + ".json:".length));
+  const argv = [join(ROOT, `apps/${program}.mjs`), "check-config", "--config", file];
+  const { stdout, stderr } = spawnSync(process.execPath, argv, { encoding: "utf8" });
+  return { stdout, stderr: stderr.replaceAll(file, "CONFIG") };
+}
 
 test("the agent's module says what is missing, and does nothing where it is not enabled", () => {
   const nothing = `{ services.nixwave-agent.settings = { }; }`;
@@ -89,14 +119,17 @@ test("the agent's module says what is missing, and does nothing where it is not 
   const bare = `{ services.nixwave-agent.enable = true; }`;
   const message = "builtins.head (builtins.filter (one: !one.assertion) config.assertions)";
   expect(module("agent", bare, message)).toMatchObject({
-    message: expect.stringContaining("expected channel and controlPlane"),
+    message: expect.stringContaining("expected channel, controlPlane, root, authority too"),
   });
 });
 
 test("the control plane's module: a user of its own, secrets by credential, the port if asked for", () => {
   const configuration = `{ services.nixwave-control-plane = {
     enable = true;
-    settings = { repository = "https://releases/"; root = "/root.json"; listen = "[::]:9000"; };
+    settings = {
+      repository = "https://releases/"; root = "/none/root.json"; listen = "[::]:9000"; name = "cp.example.org";
+      caCert = "/none/ca.pem";
+    };
     secretFiles.caKey = "/run/secrets/ca.pem";
     openFirewall = true;
   }; }`;
@@ -105,18 +138,34 @@ test("the control plane's module: a user of its own, secrets by credential, the 
     inherit (config.systemd.services.nixwave-control-plane.serviceConfig) User LoadCredential ProtectSystem NoNewPrivileges;
     ports = config.networking.firewall.allowedTCPPorts;
   }`;
-  expect(module("control-plane", configuration, shown)).toEqual({
+  const value = module("control-plane", configuration, shown);
+  expect(value).toEqual({
     command: `/cp/bin/nixwave-cp serve --config nixwave-cp.json:${JSON.stringify({
+      caCert: "/none/ca.pem",
       caKey: "/run/credentials/nixwave-control-plane.service/caKey",
       data: "/var/lib/nixwave-cp",
       listen: "[::]:9000",
+      name: "cp.example.org",
       repository: "https://releases/",
-      root: "/root.json",
+      root: "/none/root.json",
     })}`,
     User: "nixwave-cp",
     LoadCredential: ["caKey:/run/secrets/ca.pem"],
     ProtectSystem: "strict",
     NoNewPrivileges: true,
     ports: [9000],
+  });
+  const { stdout, stderr } = checked("cp/bin/nixwave-cp", value);
+  expect(stdout).toContain(
+    "listen     :::9000, TLS 1.3 as cp.example.org\nca         the given certificate and key\n",
+  );
+  expect(stderr).toMatch(/^Data directory \/var\/lib\/nixwave-cp: there is none\./);
+});
+
+test("the control plane's module says what is missing", () => {
+  const bare = `{ services.nixwave-control-plane.enable = true; }`;
+  const message = "builtins.head (builtins.filter (one: !one.assertion) config.assertions)";
+  expect(module("control-plane", bare, message)).toMatchObject({
+    message: expect.stringContaining("expected repository, root, name too"),
   });
 });

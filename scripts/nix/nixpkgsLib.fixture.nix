@@ -95,6 +95,7 @@ let
     };
     literalExpression = text: text;
     toInt = text: builtins.fromJSON text;
+    hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
     types = {
       package = "package";
       path = "path";
