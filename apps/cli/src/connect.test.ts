@@ -124,6 +124,14 @@ test("a certificate of an operator's own, from the environment", async () => {
   ]);
 });
 
+test("a control plane with TLS that is named without is told apart from one that is away", async () => {
+  const plain = cp.replace("https:", "http:");
+  const ran = await runCli(["status", "--cp", plain], { cwd: folder });
+  expect(ran.code).toBe(1);
+  expect(ran.talk).toContain(`${plain} closed the connection`);
+  expect(ran.talk).toContain("Does it serve TLS? Name it so: --cp https://…");
+});
+
 test("a server that another authority certified gets nothing", async () => {
   const ran = await status(["--authority", "other-ca.pem", "--token-file", "token"]);
   expect(ran.code).toBe(1);

@@ -70,6 +70,9 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   "CERT_SIGNATURE_FAILURE",
 ]);
 
+/** What a server does that expects TLS and gets a request. */
+const CLOSED = "UND_ERR_SOCKET";
+
 function unreachable(
   base: string,
   { detail, cause }: { detail: string; cause: unknown },
@@ -81,6 +84,9 @@ function unreachable(
   }
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return `${base} has a certificate for another name: nothing was sent. Name it with --cp as its certificate does.`;
+  }
+  if (credentials.kind === "plain" && code === CLOSED) {
+    return `${base} closed the connection (${code}). Does it serve TLS? Name it so: --cp https://… --authority FILE, and with --token-file, or --cert and --cert-key, who you are.`;
   }
   if (cause === null)
     return `${detail}. Is ${base} a control plane? Name it with --cp URL or NIXWAVE_CP.`;

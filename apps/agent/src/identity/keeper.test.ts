@@ -303,6 +303,14 @@ describe("refused", () => {
     expect(cp.requests).toEqual([]);
   });
 
+  test("a key that stays away is said once, however often it is looked for", async () => {
+    rmSync(join(dir, "ssh_host_ed25519_key"));
+    start();
+    await until(() => troubles.length >= 5, 10 * MINUTE_SECS);
+    expect(keeper.shown().says.match(/is not there/g)).toHaveLength(1);
+    expect(said.filter((line) => line.startsWith("warn "))).toHaveLength(1);
+  });
+
   test("a busy CP is no refusal: the same request is asked again", async () => {
     cp.fates.push("busy");
     start();

@@ -231,11 +231,9 @@ export class IdentityKeeper {
   #refused(proof: Proof, { code, sentence }: { code: string; sentence: string }): void {
     const before = this.#setback;
     const retryAt = this.#later(null);
-    // Where the next proof can't even be made, what the CP has said remains the reason.
-    const reasons =
-      code === "no-proof" && before?.kind === "refused"
-        ? `${before.sentence} ${sentence}`
-        : sentence;
+    // Where the next proof can't even be made, what the CP has said of the one before it remains the reason.
+    const wasJudged = before?.kind === "refused" && before.code !== "no-proof";
+    const reasons = code === "no-proof" && wasJudged ? `${before.sentence} ${sentence}` : sentence;
     this.#setback = { kind: "refused", proof, code, sentence: reasons, retryAt };
     this.#parts.onTrouble(`this host was refused a certificate (${code})`, sentence);
   }
