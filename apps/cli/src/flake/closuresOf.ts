@@ -1,4 +1,5 @@
 import type { ClosureHash, HostName } from "@nixwave/effects";
+import { Refusal } from "../refusal.ts";
 import { build, demandBuilt, type Push, push, readClosure, type StoredClosure } from "./build.ts";
 import { type ClosureDiff, type DiffGroup, diffClosures, groupByDiff } from "./closureDiff.ts";
 import { evaluateToplevels } from "./evaluate.ts";
@@ -51,7 +52,9 @@ export async function closuresOf(run: RunTool, options: FlakeOptions): Promise<F
   for (const [at, { host, output, closure }] of systems.entries()) {
     if (at % STEP_EVERY === 0) onStep(`Digesting closures: ${at} of ${systems.length} …`);
     const after = await read(output);
-    if (after === null) throw new Error(`${output} was built, and is not in the store`);
+    if (after === null) {
+      throw new Refusal(`${output} of host ${host} was built, and can't be read from the store.`);
+    }
     closures.push({ host, closure, digest: after.digest });
     const before = previous.get(host);
     if (before === undefined || before === closure) continue;

@@ -215,6 +215,15 @@ describe("a stolen agent certificate", () => {
 });
 
 describe("revocation by the signed list", () => {
+  test("nobody is let in by a certificate while the list is not known", async () => {
+    const held = await plane.enrol("web-1");
+    const agent = plane.agent(held);
+    plane.fleet.forget();
+    expect(await poll(agent)).toMatchObject(refusedAs("not-ready", /fleet\/revocations\.json/));
+    plane.fleet.declare({});
+    expect(await poll(agent)).toEqual(granted);
+  });
+
   test("is in force at once: the parked poll ends, and so does the connection; taken back it is over (hazard 90)", async () => {
     const held = await plane.enrol("web-1");
     const agent = plane.agent(held);

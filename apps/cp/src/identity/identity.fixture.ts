@@ -37,6 +37,11 @@ export class TestFleet implements FleetTrust {
     for (const call of this.#calls) call(next);
   }
 
+  /** As before the first repository was verified: nothing is known, and nobody is told. */
+  forget(): void {
+    this.#facts = null;
+  }
+
   /** Declares hosts by the public halves of their SSH host keys; null: it joins with a token. */
   declare(hosts: Readonly<Record<string, KeyObject | null>>): void {
     const declared = Object.entries(hosts).map(([name, key]) => {

@@ -110,7 +110,15 @@ function asHost(
   certificate: Certificate,
   { ports, coming }: { readonly ports: TlsDoorPorts; readonly coming: Coming },
 ): Principal {
-  const revocation = ports.fleetTrust.facts()?.revocations.get(principal.name) ?? null;
+  const facts = ports.fleetTrust.facts();
+  if (facts === null) {
+    // Only without a data directory that remembers them; the agent comes again, and keeps what it has to say.
+    throw ProblemError.of(
+      "not-ready",
+      "No repository was verified here yet: who is revoked is in its fleet/revocations.json.",
+    );
+  }
+  const revocation = facts.revocations.get(principal.name) ?? null;
   if (isRevoked(revocation, certificate)) {
     throw nobody(`revoked: ${principal.name}'s certificate is revoked by fleet/revocations.json.`);
   }
