@@ -38,8 +38,8 @@ export interface HostReleases {
 export interface TrustState {
   readonly verifiedAt: Instant;
   readonly rootVersion: number;
-  /** When the newest timestamp was made, as its author's validity says. */
-  readonly signedAt: Instant;
+  /** When the newest timestamp was made, as its author's validity says; null where it does not. */
+  readonly signedAt: Instant | null;
   /** When each role ends to be valid, the first to end first. */
   readonly expiries: readonly Expiry[];
 }

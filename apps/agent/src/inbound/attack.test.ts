@@ -50,6 +50,12 @@ async function judge(
   return found.ok ? "ok" : found.error.code;
 }
 
+test("metadata of another tool, that do not say for how long they are made valid, are no proof of what time it is", async () => {
+  const { releases } = start(stable, A);
+  expect(await releases.refresh(NOW)).toMatchObject({ ok: true });
+  expect(releases.state).toMatchObject({ verifiedAt: NOW, signedAt: null });
+});
+
 describe("the attacks that a control plane names, an agent names alike (hazard 81)", () => {
   const cases = ATTACKS_SEEN.flatMap((attack) =>
     (attack.on === "both" ? [stable, edge] : [attack.on]).map(

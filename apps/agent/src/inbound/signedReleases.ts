@@ -182,10 +182,10 @@ function notCurrent(
   return { code: "unsigned", reason };
 }
 
-/** Metadata say until when they are valid, and for how long their author makes them so. */
-function signedAt({ timestamp }: Trusted): Instant {
+/** Metadata say until when they are valid, and ours for how long. Null for those of another tool: their end is no proof of what time it is. */
+function signedAt({ timestamp }: Trusted): Instant | null {
   const { expires, "x-nixwave-valid-days": days } = timestamp.file.signed;
-  return addSecs(instant(Date.parse(expires)), -(days ?? 0) * 86_400);
+  return days === undefined ? null : addSecs(instant(Date.parse(expires)), -days * 86_400);
 }
 
 /** What is read is verified like what is fetched, so that a text that was damaged is only fetched again. */
