@@ -51,7 +51,11 @@ async function judge(
 }
 
 test("metadata of another tool, that do not say for how long they are made valid, are no proof of what time it is", async () => {
-  const { releases } = start(stable, A);
+  const { forger, releases } = start(stable, A);
+  expect(await releases.refresh(NOW)).toMatchObject({ ok: true });
+  expect(releases.state).toMatchObject({ verifiedAt: NOW, signedAt: NOW });
+  forger.saysValidDays = false;
+  forger.next().writeAll();
   expect(await releases.refresh(NOW)).toMatchObject({ ok: true });
   expect(releases.state).toMatchObject({ verifiedAt: NOW, signedAt: null });
 });

@@ -77,6 +77,8 @@ export class Forger {
     stable: 90,
     edge: 90,
   };
+  /** Whether metadata say for how long they are made valid, as ours do and those of other tools do not. */
+  saysValidDays = true;
   /** Targets by the role that signs them. */
   readonly targets: {
     targets: Record<string, unknown>;
@@ -157,6 +159,9 @@ export class Forger {
       spec_version: "1.0.31",
       version: this.versions[role],
       expires,
+      ...(this.saysValidDays
+        ? { "x-nixwave-valid-days": Math.max(1, Math.ceil(this.days[role])) }
+        : {}),
       ...more,
     };
     const json = { signed, signatures: [] };
