@@ -144,7 +144,7 @@ export class DemoFleet {
     );
     const base = this.closures({ version: "app-0" });
     for (const { name } of this.hosts) this.install(name, base.get(name) ?? "");
-    this.declare(base);
+    this.writeDeclaration(base);
     await this.mustRun(BIN.cli, ["init", "."], this.home);
     await this.mustRun(BIN.cp, ["init", "--data", this.data]);
     await this.startCp();
@@ -267,7 +267,7 @@ export class DemoFleet {
 
   /** Makes the closures and releases them with `nixwave release`, as an operator would. */
   async release(version: Version): Promise<RolloutId> {
-    this.declare(this.closures(version));
+    this.writeDeclaration(this.closures(version));
     const made = await this.mustRun(
       BIN.cli,
       ["release", "--note", version.version, "--json"],
@@ -349,7 +349,7 @@ export class DemoFleet {
     return started;
   }
 
-  private declare(closures: ReadonlyMap<string, ClosureHash>): void {
+  private writeDeclaration(closures: ReadonlyMap<string, ClosureHash>): void {
     const { hosts, rules, sshHostKeys } = this;
     const text = declarationOf(hosts, rules, { closures, sshHostKeys });
     writeFileSync(join(this.home, "fleet.yaml"), text);

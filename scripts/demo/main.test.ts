@@ -24,14 +24,10 @@ function processesOf(folder: string): readonly string[] {
 function interrupt(
   at: RegExp,
 ): Promise<{ code: number | null; output: string; seen: readonly string[] }> {
-  const demo = spawn(
-    process.execPath,
-    ["--import", "tsx", join(ROOT, "scripts/demo/main.ts"), "--ci"],
-    {
-      cwd: ROOT,
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
+  const demo = spawn(process.execPath, [join(ROOT, "scripts/demo/main.ts"), "--ci"], {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   let seen: readonly string[] = [];
   const read = (chunk: Buffer): void => {
