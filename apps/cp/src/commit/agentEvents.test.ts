@@ -209,7 +209,7 @@ const lastSeqOf = (from: TestAgent, { rolloutId }: DispatchOffer) => {
   return stream.lastSeq;
 };
 
-test("a newer dispatch ends the older record, and its events are refused from then on (Superseding 3)", async () => {
+test("a newer acknowledgement ends the older record; what its stream had before is taken all the same (Superseding 3)", async () => {
   const old = agent.goodRun(offer, bench.time.now);
   await sent(bench, agent, old.slice(0, 3));
   bench.time.pass(60);
@@ -218,10 +218,30 @@ test("a newer dispatch ends the older record, and its events are refused from th
   await seen(bench, release);
   const next = await offered(bench, agent);
   await sent(bench, agent, [agent.write(next.rolloutId, ack(next, now))]);
-  expect(record()?.supersededBy).toBe(next.rolloutId);
-  expect(await sent(bench, agent, old.slice(3, 4))).toMatchObject({
-    streams: { [offer.rolloutId]: { refused: [{ seq: 4, code: "superseded" }] } },
+  expect(record()).toMatchObject({ kind: "Soaking", supersededBy: next.rolloutId });
+  expect(await sent(bench, agent, old.slice(3, 5))).toMatchObject({
+    streams: { [offer.rolloutId]: { ackedThrough: 5, refused: [] } },
   });
+  expect(record()).toMatchObject({ kind: "Soaking", lastSeq: 5, supersededBy: next.rolloutId });
+  await sent(bench, agent, old.slice(5));
+  expect(record()).toMatchObject({ kind: "Converged", lastSeq: 6, supersededBy: null });
+});
+
+test("a record that a newer acknowledgement ended takes nothing of another journal (Superseding 3)", async () => {
+  await sent(bench, agent, agent.goodRun(offer, bench.time.now).slice(0, 3));
+  bench.time.pass(60);
+  const { now } = bench.time;
+  await seen(bench, await releaseOf({ waves: [["web-1"]], version: "newer", createdAt: now }));
+  const next = await offered(bench, agent);
+  await sent(bench, agent, [agent.write(next.rolloutId, ack(next, now))]);
+  const ended = record();
+  const fresh = new TestAgent("web-1", "b");
+  const again = { ...offer, attempt: nextAttempt(offer.attempt) };
+  const line = fresh.write(offer.rolloutId, ack(again, now));
+  expect(await sent(bench, fresh, [line])).toMatchObject({
+    streams: { [offer.rolloutId]: { refused: [{ seq: 1, code: "superseded" }] } },
+  });
+  expect(record()).toMatchObject({ kind: "Soaking", supersededBy: ended?.supersededBy });
 });
 
 test("a rejected dispatch is offered again after a while, as the same attempt, and may be acknowledged then", async () => {

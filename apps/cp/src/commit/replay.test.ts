@@ -3,6 +3,7 @@ import { type DispatchAck, FIRST_ATTEMPT, isSeq } from "@nixwave/effects";
 import { afterEach, expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
+import { sha256 } from "../log/hash.ts";
 import { recover } from "../maintenance/recover.ts";
 import { offered, opened, sent } from "../scenes.fixture.ts";
 import { databasePath } from "../store/database.ts";
@@ -45,7 +46,8 @@ async function lost() {
         { release: newer, current: true },
       ],
     });
-  return { recovered, agent, lines, older: older.value, newer: newer.value, look };
+  const releases = { older, newer };
+  return { recovered, agent, lines, older: older.value, newer: newer.value, releases, look };
 }
 
 test("a heartbeat that comes before the first look at the repository is no replay: the gate asks again", async () => {
@@ -97,6 +99,43 @@ test("an acknowledgement that comes before the first heartbeat waits for the str
   await sent(recovered, agent, [...lines, taken]);
   expect(recovered.writer.fleet().record(older.rolloutId, agent.host)?.kind).toBe("Converged");
   expect(recovered.writer.fleet().record(rolloutId, agent.host)?.kind).toBe("Activating");
+});
+
+test("a stream whose release becomes known after the newer acknowledgement ends as the agent ended it (Superseding 1 and 3)", async () => {
+  const { recovered, agent, lines, older, newer, releases } = await lost();
+  await recovered.ask<"ReleasesSeen">({
+    kind: "ReleasesSeen",
+    withHeld: true,
+    releases: [{ release: releases.newer, current: true }],
+  });
+  const who = { by: "ops-1", reason: "a test" };
+  await recovered.ask<"ResumeAfterRestore">({ kind: "ResumeAfterRestore", ...who });
+  const offer = await offered(recovered, agent);
+  await sent(recovered, agent, agent.goodRun(offer, recovered.time.now).slice(0, 1));
+  // The agent was shown a log that this one is not: everything that the repository holds is opened, and heard of again.
+  const head = recovered.writer.logHead();
+  if (head === null) throw new Error("the log is empty");
+  const { offset } = head;
+  await recovered.ask<"Heartbeat">(agent.heartbeat({ offset, hash: sha256("another log") }));
+  await recovered.ask<"ReleasesSeen">({
+    kind: "ReleasesSeen",
+    withHeld: true,
+    releases: [
+      { release: releases.older, current: false },
+      { release: releases.newer, current: true },
+    ],
+  });
+  await sent(recovered, agent, lines.slice(0, 3));
+  const fleet = recovered.writer.fleet();
+  expect(fleet.record(older.rolloutId, agent.host)).toMatchObject({
+    kind: "Soaking",
+    lastSeq: 3,
+    supersededBy: newer.rolloutId,
+  });
+  expect(fleet.record(newer.rolloutId, agent.host)).toMatchObject({
+    kind: "Activating",
+    supersededBy: null,
+  });
 });
 
 test("a heartbeat is told of the newest stream where the log has more than it", async () => {

@@ -21,6 +21,7 @@ import {
   type Sha256,
   type SharedEffect,
   stepRemote,
+  stepRemotePast,
   supersede,
 } from "@nixwave/effects";
 import { decodeLine, type LogLine } from "@nixwave/protocol";
@@ -128,7 +129,11 @@ function foldEvent(view: FoldView, line: LineOf<"AgentEvent">, appendReceived: (
   invariant(decoded.ok, `line ${line.offset} was taken for an event of ${host}, so it is one`);
   invariant(record !== null, `line ${line.offset} is about a record of ${host} in ${rolloutId}`);
   const envelope: Envelope = { ...decoded.value, journalId };
-  const step = stepRemote(record, envelope, receivedAt);
+  const endedBy = acknowledgedAfter(view, envelope);
+  const step =
+    endedBy === null
+      ? stepRemote(record, envelope, receivedAt)
+      : stepRemotePast(record, envelope, receivedAt, endedBy);
   const changes: DerivedChange[] = [
     {
       kind: "StreamAdvanced",
@@ -176,6 +181,25 @@ function acknowledged(
     ...(marks === before ? [] : [{ kind: "MarksChanged" as const, marks }]),
     ...ended.map(({ record }) => ({ kind: "RecordChanged" as const, record })),
   ];
+}
+
+/**
+ * The newest of the rollouts that this host acknowledged, in the same journal, after the one that the event is about; null without any.
+ * A replay brings streams in any order: the release of an older one may become known after a newer one was acknowledged.
+ */
+function acknowledgedAfter(
+  { fleet }: FoldView,
+  { host, rolloutId, journalId }: Envelope,
+): RolloutId | null {
+  return fleet
+    .recordsOf(host)
+    .filter((other) => other.kind !== "Pending" && other.journalId === journalId)
+    .map((other) => other.rolloutId)
+    .filter((other) => other !== rolloutId && isNewer(fleet, other, rolloutId))
+    .reduce<RolloutId | null>(
+      (newest, other) => (newest === null || isNewer(fleet, other, newest) ? other : newest),
+      null,
+    );
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { RemoteEffect, SharedEffect } from "../effect.ts";
 import type { Envelope, OutboundAgentEvent } from "../event.ts";
+import type { RolloutId } from "../ids.ts";
 import type { Instant } from "../time.ts";
 import type { Outcome } from "./outcome.ts";
 import { recordTransition, report } from "./report.ts";
 import type { HostRollout } from "./state.ts";
-import { transition } from "./transition.ts";
+import { supersede, transition } from "./transition.ts";
 
 export interface RemoteStep {
   readonly outcome: Outcome;
@@ -37,6 +38,29 @@ export function stepRemote(state: HostRollout, envelope: Envelope, now: Instant)
     case "duplicate":
     case "gap":
       return { outcome, state: next, effects: [] };
+  }
+}
+
+/**
+ * An event that was made before `endedBy` was acknowledged and arrives after it: it is stepped as it was made, and the record is ended
+ * again, unless it is settled now. An agent writes nothing to a record that a newer acknowledgement ended (Superseding 3), so whatever
+ * still comes of that record in the same journal is older than the acknowledgement.
+ */
+export function stepRemotePast(
+  state: HostRollout,
+  envelope: Envelope,
+  now: Instant,
+  endedBy: RolloutId,
+): RemoteStep {
+  const step = stepRemote({ ...state, supersededBy: null }, envelope, now);
+  switch (step.outcome.kind) {
+    case "moved":
+    case "stayed":
+    case "refused":
+      return { ...step, state: supersede(step.state, endedBy) };
+    case "duplicate":
+    case "gap":
+      return { ...step, state };
   }
 }
 

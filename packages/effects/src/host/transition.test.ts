@@ -14,7 +14,7 @@ import {
   START,
   seqOf,
 } from "./records.fixture.ts";
-import { stepRemote } from "./remote.ts";
+import { stepRemote, stepRemotePast } from "./remote.ts";
 import { HOST_STATES, type HostRollout, type HostState, isSettled } from "./state.ts";
 import { consumeNumber, supersede, transition } from "./transition.ts";
 
@@ -282,6 +282,31 @@ describe("properties over random histories", () => {
           for (const line of again.next().value === true ? [sent, sent] : [sent])
             mirror = stepRemote(mirror, line, START).state;
           expect(mirror).toEqual(agent);
+        }
+      }),
+    );
+  });
+
+  test("what a stream had before a newer acknowledgement comes to the same record after it, and is never under way (I4, Superseding 1 and 3)", () => {
+    fc.assert(
+      fc.property(history(), fc.nat({ max: 8 }), (events, early) => {
+        let agent: HostRollout = RECORDS.Pending;
+        let mirror: HostRollout = RECORDS.Pending;
+        for (const [index, event] of events.entries()) {
+          const sent = envelope(agent, event);
+          const local = stepLocal(agent, sent, START);
+          agent = local.state;
+          if (local.outcome.kind === "refused") continue;
+          if (index === early) mirror = supersede(mirror, other);
+          if (index < early) {
+            mirror = stepRemote(mirror, sent, START).state;
+            continue;
+          }
+          mirror = stepRemotePast(mirror, sent, START, other).state;
+          expect(mirror).toEqual(supersede(agent, other));
+          const again = stepRemotePast(mirror, sent, START, other);
+          expect(again).toEqual({ outcome: { kind: "duplicate" }, state: mirror, effects: [] });
+          expect(again.state).toBe(mirror);
         }
       }),
     );
