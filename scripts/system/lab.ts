@@ -35,6 +35,16 @@ export interface SystemPlan {
   readonly dependency?: ClosureHash;
 }
 
+/** A closure that a profile names: its script lies at `script`, and `@out@` in it is the closure. */
+export interface ProfilePlan {
+  readonly name: string;
+  readonly version: string;
+  readonly script: string;
+  readonly activate: string;
+  readonly checks?: readonly unknown[];
+  readonly extra?: string;
+}
+
 type Signer = "trusted" | "foreign" | "nobody";
 
 /** Everything that a story with real hosts needs, in one scratch folder and one network namespace; nothing is left of it. */
@@ -127,7 +137,7 @@ export class Lab {
 
   async build(plan: SystemPlan): Promise<ClosureHash> {
     const { version, name = "host", checks = [], extra = "" } = plan;
-    const args = Object.entries({
+    return await this.#build("system.nix", {
       version,
       name,
       extra,
@@ -136,14 +146,17 @@ export class Lab {
       switch: plan.switch ?? "entry; activate",
       checks: JSON.stringify({ schemaVersion: 1, checks }),
       ...(plan.dependency === undefined ? {} : { dependency: `/nix/store/${plan.dependency}` }),
-    }).flatMap(([key, value]) => ["--argstr", key, value]);
-    const build = [
-      "nix-build",
-      "--store",
-      this.#builder,
-      join(HERE, "system.nix"),
-      "--no-out-link",
-    ];
+    });
+  }
+
+  async buildProfile({ checks = [], extra = "", ...plan }: ProfilePlan): Promise<ClosureHash> {
+    const probes = JSON.stringify({ schemaVersion: 1, checks });
+    return await this.#build("../demo/profile.nix", { ...plan, extra, checks: probes });
+  }
+
+  async #build(file: string, given: Readonly<Record<string, string>>): Promise<ClosureHash> {
+    const args = Object.entries(given).flatMap(([key, value]) => ["--argstr", key, value]);
+    const build = ["nix-build", "--store", this.#builder, join(HERE, file), "--no-out-link"];
     const built = await this.#nix([...build, ...SANDBOX, ...args]);
     const parsed = parseClosureHash(basename(built.trim()));
     if (!parsed.ok) throw new Error(`nix-build printed ${built}`);

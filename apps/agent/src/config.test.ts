@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { wrongActivation } from "./activation/choose.ts";
 import { readConfig, redactor } from "./config.ts";
 
 let dir: string;
@@ -20,6 +21,12 @@ const USUAL = {
   stateDir: "/var/lib/nixwave",
   root: "/etc/nixwave/root.json",
   activation: { backend: "directory", root: "/srv/root", closures: "/srv/closures" },
+};
+
+const PROFILE = {
+  backend: "profile",
+  profile: "/nix/var/nix/profiles/nixwave/ann",
+  active: "/var/lib/nixwave/active",
 };
 
 function read(over: Readonly<Record<string, unknown>>) {
@@ -65,9 +72,42 @@ test.each([
   [{ pollWaitSecs: 121 }, "config.pollWaitSecs: expected at most 120 seconds"],
   [{ redact: ["("] }, "config.redact[0]: expected a regular expression"],
   [{ pollWait: 3 }, "pollWait"],
+  [
+    { activation: { ...PROFILE, profile: "/home/ann/.local/state/nix/profiles/home-manager" } },
+    "config.activation.profile: expected a profile of Nixwave's own",
+  ],
+  [{ activation: { ...PROFILE, script: "../activate" } }, "config.activation.script: expected"],
+  [{ activation: { ...PROFILE, user: "Ann" } }, "config.activation.user: expected a user's name"],
+  [
+    { activation: { ...PROFILE, units: { kind: "sessions", folder: "units" } } },
+    "config.activation.units.folder: expected an absolute path",
+  ],
 ])("%j is one sentence with the place", (over, sentence) => {
   const config = read(over);
   expect(config).toMatchObject({ ok: false, error: expect.stringContaining(sentence) });
+});
+
+test("a profile is activated by `activate`, as root, in a unit of systemd's", () => {
+  expect(read({ activation: PROFILE })).toMatchObject({
+    ok: true,
+    value: {
+      activation: { script: "activate", args: [], user: null, units: { kind: "systemd" } },
+    },
+  });
+});
+
+test("sessions under systemd are refused: they would end with the agent", () => {
+  const units = { kind: "sessions", folder: "/var/lib/nixwave/units" };
+  const config = read({ activation: { ...PROFILE, units } });
+  if (!config.ok) throw new Error(config.error);
+  const { activation } = config.value;
+  expect(wrongActivation(activation, {})).toEqual([]);
+  expect(wrongActivation(activation, { INVOCATION_ID: "1" })).toEqual([
+    expect.stringContaining("activation.units: systemd runs this agent"),
+  ]);
+  const usual = read({ activation: PROFILE });
+  if (!usual.ok) throw new Error(usual.error);
+  expect(wrongActivation(usual.value.activation, { INVOCATION_ID: "1" })).toEqual([]);
 });
 
 const SECURE = {

@@ -1,6 +1,7 @@
 /** The one door of the app, for the simulator in scripts/sim: the real agent, with every port in the caller's hands. */
 export type { Activation, FoundUnit, PinName, UnitRun } from "./activation/activation.ts";
 export { type NixosConfig, nixosActivation } from "./activation/nixos.ts";
+export { type ProfileConfig, profileActivation } from "./activation/profile.ts";
 export { type SystemClosures, type UnitRef, unitName } from "./activation/unit.ts";
 export { type Agent, startAgent } from "./agent.ts";
 export {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
+import { wrongActivation } from "./activation/choose.ts";
 import { type Config, readConfig, reasonOf } from "./config.ts";
 import { type ConsoleRequest, parseDurationSecs } from "./console/request.ts";
 import { showJournal } from "./console/show.ts";
@@ -58,7 +59,7 @@ configured("run", "runs the agent")
   )
   .action(async ({ config: file, leaving }) => {
     const config = configOf(file);
-    const [wrong] = wrongRoot(config);
+    const [wrong] = [...wrongRoot(config), ...wrongActivation(config.activation, process.env)];
     if (wrong !== undefined) throw new Refused(`${file}: ${wrong}`);
     const stopping = new AbortController();
     for (const signal of ["SIGTERM", "SIGINT"] as const)

@@ -64,11 +64,14 @@ export const activationSchema = z.discriminatedUnion("backend", [
     .strictObject({
       backend: z.literal("profile"),
       ...nix,
-      profile: absolutePath,
+      profile: absolutePath.refine((path) => !/(^|\/)home-manager$/.test(path), {
+        error:
+          "expected a profile of Nixwave's own, such as /nix/var/nix/profiles/nixwave/alice: home-manager sets its profile itself",
+      }),
       /** Inside the closure: home-manager has `activate`, system-manager `bin/activate`. */
       script: z
         .string()
-        .regex(/^[a-zA-Z0-9._-]+(\/[a-zA-Z0-9._-]+)*$/, {
+        .regex(/^(?!\.\.?(\/|$))[a-zA-Z0-9._-]+(\/(?!\.\.?(\/|$))[a-zA-Z0-9._-]+)*$/, {
           error: "expected a path inside of the closure, such as bin/activate",
         })
         .default("activate"),
@@ -80,6 +83,13 @@ export const activationSchema = z.discriminatedUnion("backend", [
         .default(null),
       /** A link that the agent keeps: the closure whose script ended last, and well. */
       active: absolutePath,
+      /** Where scripts run: in units of systemd, or, on a machine without it, in sessions that have a folder each. */
+      units: z
+        .discriminatedUnion("kind", [
+          z.strictObject({ kind: z.literal("systemd") }).readonly(),
+          z.strictObject({ kind: z.literal("sessions"), folder: absolutePath }).readonly(),
+        ])
+        .default({ kind: "systemd" }),
     })
     .readonly(),
 ]);
@@ -97,6 +107,21 @@ const PASSED_ON = [
   "https_proxy",
   "no_proxy",
 ] as const;
+
+/** What systemd tells every service, and nobody else does. */
+const OF_A_SERVICE = "INVOCATION_ID";
+
+/** A sentence for what this configuration can't be run with here. */
+export function wrongActivation(
+  config: ActivationConfig,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  if (config.backend !== "profile" || config.units.kind !== "sessions") return [];
+  if (env[OF_A_SERVICE] === undefined) return [];
+  return [
+    `activation.units: systemd runs this agent (${OF_A_SERVICE} is set), and would end its sessions with it, in the middle of a switch. Expected { "kind": "systemd" }, or nothing.`,
+  ];
+}
 
 export function chooseActivation(
   config: ActivationConfig,

@@ -8,7 +8,7 @@ import {
   type DirectoryShell,
   directoryShell,
 } from "./directoryShell.ts";
-import { directoryUnits } from "./directoryUnit.ts";
+import { sessionUnits } from "./sessionUnit.ts";
 import { checkBy, type RunScript, stageBy } from "./switchScript.ts";
 import type { SystemClosures } from "./unit.ts";
 
@@ -40,7 +40,14 @@ export function directoryActivation(config: DirectoryConfig, ports: DirectoryPor
     setProfile: (closure) => link(shell, closure, `${root}/profile`),
     stageBoot: (closure, signal) =>
       stageBy(script(closure), closure, async () => (await system()).boot, signal),
-    ...directoryUnits(shell, bootId),
+    ...sessionUnits({
+      ports,
+      script: (text, args) => shell.script(text, args),
+      bootId,
+      folder: `${root}/units`,
+      environment: [`NIXWAVE_ROOT=${root}`],
+      command: (closure) => [shell.program(closure), "switch"],
+    }),
   };
 }
 

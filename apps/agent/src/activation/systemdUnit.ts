@@ -147,7 +147,8 @@ async function fire(
       "-E",
       `PATH=${path}`,
       "--",
-      ...command(closure),
+      // systemd replaces variables in arguments, unless their dollar sign is doubled.
+      ...command(closure).map((arg) => arg.replaceAll("$", "$$$$")),
     ],
     { timeoutMs: SYSTEMD_TIMEOUT_MS },
   );

@@ -84,6 +84,13 @@ test("a unit that outlives its deadline ends itself", async () => {
   expect(await host.activation.output(UNIT)).toBe("hangs\n");
 });
 
+test("past its deadline all that it started is ended before it reads as ended, TERM heeded or not (hazard 60)", async () => {
+  await fire("(trap '' TERM; sleep 1000; :) & sleep 1000", UNIT, 0.2);
+  expect(await ended()).toEqual({ kind: "killed" });
+  // The shell around it may still be on its way out.
+  await vi.waitFor(() => expect(host.processes()).toEqual([]), { ...SOON, timeout: 5000 });
+});
+
 test("it outlives kill -9 of the process that fired it, mid-switch, and its end is seen (hazard 53)", async () => {
   const closure = host.makeClosure("new", {
     switch: "swap current-system; mkfifo gate; : > entered; read go < gate; swap boot",
