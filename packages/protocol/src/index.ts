@@ -132,7 +132,7 @@ export * from "./trust/repository.ts";
 export type { Live, Pending, RepositoryProblem } from "./trust/repositoryState.ts";
 export { type Outcome as RepositoryOutcome, VALID_DAYS } from "./trust/settle.ts";
 export { commandSigner, keySigner, type RunCommand, type Signer } from "./trust/signer.ts";
-export { ableToSign, type Hands, type Waiting } from "./trust/signing.ts";
+export { ableToSign, authoritiesOf, type Hands, type Waiting } from "./trust/signing.ts";
 export {
   channelsOf,
   expiriesOf,

@@ -1,4 +1,4 @@
-import type { RolloutId } from "@nixwave/effects";
+import { type Channel, isChannel, type RolloutId } from "@nixwave/effects";
 import { formatFinding, openRepository, type RolloutView, releaseOf } from "@nixwave/protocol";
 import { type Desk, print, say } from "../desk.ts";
 import { EXIT, type ExitCode, exitCode } from "../exit.ts";
@@ -12,7 +12,12 @@ import {
   prepare,
   type ReleaseTyped,
 } from "../release/prepare.ts";
-import { type Published, publishSigned, refuseForeignHosts } from "../release/publishSigned.ts";
+import {
+  type Published,
+  publishSigned,
+  refuseForeignChannels,
+  refuseForeignHosts,
+} from "../release/publishSigned.ts";
 import { diffScreen } from "../render/closureDiff.ts";
 import { counted, listed, shortRollout } from "../render/name.ts";
 import { changesScreen, firstEffects } from "../render/release.ts";
@@ -44,13 +49,14 @@ export async function release(
   const { surroundings } = desk;
   const { place } = options;
   const target = await repositoryIn(desk, options);
+  target.refuse(typed.channel === null ? null : new Set([typed.channel].filter(isChannel)));
   const { declaration, groups, push } = await declarationFor(desk, typed, options, target);
   const prepared = await prepare(declaration, typed, {
     createdBy: options.createdBy,
     now: surroundings.now(),
     current: target.current,
   });
-  const publish = await target.ready(prepared, options);
+  const publish = await target.ready(prepared);
   for (const warning of prepared.warnings) say(desk, `warning: ${formatFinding(warning)}`);
   if (!desk.json) {
     for (const changes of prepared.changes) print(desk, changesScreen(desk.style, changes));
@@ -81,9 +87,16 @@ async function declarationFor(
   desk: Desk,
   typed: ReleaseTyped,
   { flake }: ReleaseOptions,
-  { current }: Target,
+  { current, refuse }: Target,
 ): Promise<Declared> {
-  if (flake !== null) return declarationOfFlake(desk, flake, current);
+  const isMeant = (channel: Channel): boolean =>
+    typed.channel === null || typed.channel === channel;
+  if (flake !== null) {
+    return declarationOfFlake(desk, flake, {
+      current,
+      refuse: (channels) => refuse(new Set([...channels].filter(isMeant))),
+    });
+  }
   const declaration = declarationOf(typed.fleet, desk.surroundings.cwd);
   return { declaration, groups: [], push: async () => {} };
 }
@@ -91,16 +104,23 @@ async function declarationFor(
 /** The repository: what is current there, and, once all that can be refused was, the one step that writes. */
 interface Target {
   readonly current: By["current"];
-  ready(prepared: Prepared, care: Care): Promise<() => Promise<Published>>;
+  /** Throws for a channel that none of those present may sign; null: if they may sign none at all. */
+  readonly refuse: (channels: ReadonlySet<Channel> | null) => void;
+  ready(prepared: Prepared): Promise<() => Promise<Published>>;
 }
 
+/** Keys are opened first: a passphrase that nobody knows is found out before hours of building. A dry run needs none. */
 async function repositoryIn(
   desk: Desk,
-  { place, signers: typed }: ReleaseOptions,
+  { place, signers: typed, dryRun }: ReleaseOptions,
 ): Promise<Target> {
   const { surroundings } = desk;
   const { live, pending } = await must(openRepository(place.path));
+  const signers = dryRun ? [] : await signersOf(surroundings, typed);
   return {
+    refuse: (channels) => {
+      if (!dryRun) refuseForeignChannels(channels, { live, pending }, signers);
+    },
     current: async (channel) => {
       const file = live.channels.get(channel);
       if (file !== undefined) return await releaseOf(place.path, channel, file);
@@ -109,7 +129,7 @@ async function repositoryIn(
         `${place.shown} has no channel ${channel}: it has ${known}. Make one with: nixwave channel add ${channel}`,
       );
     },
-    ready: async ({ declared, releases }, { dryRun }) => {
+    ready: async ({ declared, releases }) => {
       const { hosts: signed, revoked } = await fleetFilesOf(place, live.targets);
       const next = (await fleetFilesOf(place, pending.targets ?? live.targets)).hosts;
       const listed = new Set(
@@ -126,7 +146,6 @@ async function repositoryIn(
         );
       }
       if (dryRun) return () => Promise.reject(new Error("a dry run publishes nothing"));
-      const signers = await signersOf(surroundings, typed);
       const hands = { directory: place.path, signers, now: surroundings.now() };
       refuseForeignHosts(changes, live, hands);
       return () => publishSigned(hands, { signed, next }, changes, releases);

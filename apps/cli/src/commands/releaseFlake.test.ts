@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { addSecs } from "@nixwave/effects";
 import { expect, test } from "vitest";
@@ -126,4 +126,65 @@ test("release --flake: what fails names the place and the remedy, and nothing is
     code: 1,
     talk: expect.stringContaining("does not provide attribute"),
   });
+});
+
+test("release --flake: who can't sign is told before anything is evaluated or built", async () => {
+  const { folder, store } = await initialised(flake({ web: "1", db: "1" }));
+  const made = async (...typed: string[]): Promise<void> => {
+    expect(await runCli(["key", "generate", ...typed], { cwd: folder })).toMatchObject({ code: 0 });
+  };
+  await made("stranger.key");
+  const passphrase = join(folder, "passphrase");
+  writeFileSync(passphrase, "correct horse\n", { mode: 0o600 });
+  await made("sealed.key", "--passphrase-file", passphrase);
+  const add = ["key", "add", "stable", "sealed.pub"];
+  expect(await runCli(add, { cwd: folder })).toMatchObject({ code: 0 });
+  const wrong = join(folder, "wrong");
+  writeFileSync(wrong, "battery staple\n", { mode: 0o600 });
+  for (const [typed, said] of [
+    [["--key", "absent.key"], "absent.key"],
+    [["--key", "sealed.key"], "sealed.key takes a passphrase"],
+    [["--key", "sealed.key", "--passphrase-file", wrong], "sealed.key"],
+    [["--key", "stranger.key"], "may not sign stable, that is for"],
+    [["--key", "stranger.key", "--channel", "stable"], "may not sign stable, that is for"],
+  ] as const) {
+    const refused = await releaseFlake(folder, ...typed);
+    expect(refused, typed.join(" ")).toMatchObject({
+      code: 1,
+      talk: expect.stringContaining(said),
+    });
+    expect(refused.talk).not.toContain("Evaluating");
+  }
+  expect(readdirSync(store)).toEqual([]);
+  const fine = ["--key", "sealed.key", "--passphrase-file", passphrase];
+  expect((await releaseFlake(folder, ...fine, "--dry-run", "--key", "absent.key")).code).toBe(0);
+  // The fleet's hosts are new, and only the first key may say who is who.
+  const both = await releaseFlake(folder, ...fine, "--key", "keys/ops-2.key");
+  expect(both.talk).toContain("Released stable@");
+});
+
+test("release --flake: of two channels, the one that the key may not sign is told before it is built", async () => {
+  const two = flake({ web: "1", db: "1" })
+    .replace('hosts.db-1.channel = "stable"', 'hosts.db-1.channel = "edge"')
+    .replace(
+      "channels.stable",
+      "channels.edge.waves = [ { select.all = true; } ]; channels.stable",
+    );
+  const { folder } = await initialised(two);
+  for (const argv of [
+    ["channel", "add", "edge"],
+    ["key", "generate", "ci.key"],
+    ["key", "add", "stable,targets,snapshot,timestamp", "ci.pub"],
+  ]) {
+    expect(await runCli(argv, { cwd: folder }), argv.join(" ")).toMatchObject({ code: 0 });
+  }
+  const refused = await releaseFlake(folder, "--key", "ci.key");
+  expect(refused.talk).toContain("Evaluating");
+  expect(refused).toMatchObject({
+    code: 1,
+    talk: expect.stringMatching(/ci \([0-9a-f]{12}\) may not sign edge, that is for ops-2/),
+  });
+  expect(refused.talk).not.toContain("building nixos-system");
+  const one = await releaseFlake(folder, "--key", "ci.key", "--channel", "stable");
+  expect(one.talk).toContain("Released stable@");
 });

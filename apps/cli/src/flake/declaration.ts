@@ -40,11 +40,17 @@ const described = z.looseObject({
 });
 type Described = z.output<typeof described>;
 
+export interface FlakeBy {
+  readonly current: (channel: Channel) => Promise<Release | null>;
+  /** What can be refused of the channels that the flake declares, before anything is built. */
+  readonly refuse: (channels: ReadonlySet<Channel>) => void;
+}
+
 /** Evaluates, builds and digests; the declaration is then read like one from a file. */
 export async function declarationOfFlake(
   desk: Desk,
   typed: FlakeTyped,
-  current: (channel: Channel) => Promise<Release | null>,
+  { current, refuse }: FlakeBy,
 ): Promise<Declared> {
   const { cwd, stop } = desk.surroundings;
   const run = toolRunner({ cwd, stop, onLine: (line) => say(desk, `  ${line}`) });
@@ -56,6 +62,10 @@ export async function declarationOfFlake(
       `${fleet}.declaration: expected a fleet, as nixwave.lib.mkFleet makes it. Name the output: --flake .#fleet`,
     );
   }
+  const declared = Object.values(read.data.hosts).flatMap(({ channel }) =>
+    isChannel(channel) ? [channel] : [],
+  );
+  refuse(new Set(declared));
   const hosts = Object.entries(read.data.hosts).flatMap(([host, { tags }]) =>
     isHostName(host) ? [{ host, tags }] : [],
   );

@@ -1,13 +1,16 @@
 import type { Channel } from "@nixwave/effects";
 import {
   addReleases,
+  authoritiesOf,
   encodeFleetHosts,
   type FleetHosts,
   fleetTarget,
   type Hands,
   type Live,
   nameOfKey,
+  type Pending,
   type RepositoryOutcome,
+  type Signer,
   setFleetFiles,
   type Waiting,
   type WrittenRelease,
@@ -29,6 +32,33 @@ export interface Published {
 }
 
 const HOSTS = fleetTarget("hosts.json");
+
+/**
+ * Before hours of building: a channel that nobody present may sign, whatever its release will be; null: if they may sign none at
+ * all. A channel that the repository does not have is told by whoever reads its current release.
+ */
+export function refuseForeignChannels(
+  channels: ReadonlySet<Channel> | null,
+  { live, pending }: { readonly live: Live; readonly pending: Pending },
+  signers: readonly Signer[],
+): void {
+  const foreign = [...(channels ?? live.channels.keys())].flatMap((channel) => {
+    const authorities = authoritiesOf(channel, live, pending);
+    const isAble = authorities.some(({ keyids }) =>
+      signers.some(({ keyId }) => keyids.includes(keyId)),
+    );
+    return isAble || authorities.length === 0 ? [] : [{ channel, authorities }];
+  });
+  const [first] = foreign;
+  if (first === undefined || (channels === null && foreign.length < live.channels.size)) return;
+  const owners = first.authorities.flatMap(({ keyids, keys }) =>
+    keyids.flatMap((id) => (keys[id] === undefined ? [] : [nameOfKey(keys[id])])),
+  );
+  const mine = signers.map(({ publicKey }) => nameOfKey(publicKey)).join(", ");
+  throw new Refusal(
+    `nothing was built or released: ${mine} may not sign ${first.channel}, that is for ${[...new Set(owners)].join(", ")}. Name one of their keys with --key FILE, or release other channels with --channel.`,
+  );
+}
 
 /** Before anything is written: who signs hosts must be one of those who may. */
 export function refuseForeignHosts({ before, moved }: HostChanges, live: Live, hands: Hands): void {
