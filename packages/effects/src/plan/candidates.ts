@@ -1,5 +1,11 @@
 import type { ChannelEntry } from "./channel.ts";
-import { isRolloutBlocked, rolloutWakesAt } from "./gates.ts";
+import {
+  type Blocked,
+  isHostAskedBetween,
+  isRolloutBlocked,
+  rolloutBlock,
+  rolloutWakesAt,
+} from "./gates.ts";
 import { Heap } from "./heap.ts";
 import type { Look } from "./look.ts";
 import { isPlanned, type Member, type RolloutEntry } from "./member.ts";
@@ -31,8 +37,10 @@ export function candidates(look: Look): Candidates {
   const queues: Queue[] = [];
   for (const rollout of shifted) {
     for (const member of agenda.open(rollout)) first.add(member);
-    if (isRolloutBlocked(rollout, look)) continue;
-    for (const member of agenda.parked(rollout)) first.add(member);
+    const wide = rolloutBlock(rollout, look);
+    for (const member of agenda.parked(rollout))
+      if (wide === null || isHeldElsewhere(member, wide)) first.add(member);
+    if (wide !== null) continue;
     for (const budget of agenda.budgetsWaitedFor(rollout)) queues.push({ rollout, budget });
   }
   for (const budget of agenda.freed) {
@@ -47,6 +55,10 @@ export function candidates(look: Look): Candidates {
     members: merged(first, queues, look),
   };
 }
+
+/** The gate that parked the host opened, and another holds its rollout: the host's own gates between the two were never asked. */
+const isHeldElsewhere = ({ waitsAt }: Member, { block }: Blocked): boolean =>
+  waitsAt === null || isHostAskedBetween(waitsAt.gate, block.gate);
 
 interface Queue {
   readonly rollout: RolloutEntry;

@@ -98,6 +98,12 @@ export function rolloutBlock(rollout: RolloutEntry, look: Look): Blocked | null 
   return null;
 }
 
+export const rankOf = (gate: GateName): number => GATES.findIndex(({ name }) => name === gate);
+
+/** Whether a gate of single hosts is asked after the one and before the other, both of which hold whole rollouts. */
+export const isHostAskedBetween = (first: GateName, second: GateName): boolean =>
+  GATES.slice(rankOf(first), rankOf(second)).some(({ ofHost }) => ofHost !== null);
+
 function halted(entry: RolloutEntry, look: Look): Blocked | null {
   const { rollout } = entry;
   if (rollout?.kind !== "Failed" && rollout?.kind !== "Reverted") return null;

@@ -75,6 +75,22 @@ const history = fc
   )
   .map(([first, rest]) => [...first, ...rest]);
 
+/** Found once: a-1 is away, and a frozen channel opens to its edge, which is asked after the host's own gates. */
+const frozenThenEdge: readonly Op[] = [
+  { kind: "release", channel: "lab", shape: 1 },
+  { kind: "release", channel: "stable", shape: 3 },
+  ...EVERYONE.map((name): Op => ({ kind: "heard", host: name, leaving: false, journal: "a" })),
+  { kind: "operator", what: 18, host: "l-2", secs: null },
+  { kind: "round", but: "a-1", secs: 900 },
+  { kind: "operator", what: 13, host: "a-1", secs: 30 },
+  { kind: "release", channel: "stable", shape: 1 },
+  ...[900, 900, 900, 900, 1, 1].map((secs): Op => ({ kind: "round", but: "a-1", secs })),
+  { kind: "tick", secs: 1800 },
+  { kind: "operator", what: 7, host: "l-2", secs: null },
+  { kind: "round", but: "a-2", secs: 1 },
+  { kind: "operator", what: 3, host: "a-1", secs: null },
+];
+
 const drawn = ({ inputs, effects }: Plan) => ({ inputs, effects });
 
 function assertSamePlan(plan: Plan, cp: ControlPlane): void {
@@ -316,7 +332,7 @@ describe("over random histories", () => {
         (ops) =>
           void run(ops, false, undefined, (cp) => expect(toldWaits(cp)).toEqual(meantWaits(cp))),
       ),
-      RUNS,
+      { ...RUNS, examples: [[frozenThenEdge]] },
     );
   });
 

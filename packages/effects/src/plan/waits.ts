@@ -1,6 +1,6 @@
 import type { Instant } from "../time.ts";
 import type { FleetIndex } from "./fleetIndex.ts";
-import { type Blocked, GATES, rolloutBlock } from "./gates.ts";
+import { type Blocked, rankOf, rolloutBlock } from "./gates.ts";
 import { Look } from "./look.ts";
 import { isPlanned, type Member, type RolloutEntry } from "./member.ts";
 import type { Place } from "./waitCounts.ts";
@@ -68,5 +68,3 @@ const gateOf = (place: Place, wide: Blocked | null): GateName =>
 /** The first gate that blocks names the wait, and asks the whole rollout before its hosts. */
 const isCovered = ({ gate, ofRollout }: Place, wide: Blocked): boolean =>
   ofRollout || rankOf(gate) >= rankOf(wide.block.gate);
-
-const rankOf = (gate: GateName): number => GATES.findIndex(({ name }) => name === gate);
