@@ -23,6 +23,10 @@ export interface ServerPorts {
 const PARAM_LENGTH_MAX = 1024;
 /** A request is a megabyte at most; one that takes longer than this to arrive holds a socket for nothing. */
 const REQUEST_TIMEOUT_MS = 60_000;
+/** Its headers are one packet or two. Also how long a new connection may wait before it asks anything. */
+const HEADERS_TIMEOUT_MS = 15_000;
+/** Neither a byte came nor was one taken: more than the longest poll, and many beats of a stream. */
+const SILENCE_MS_MAX = 180_000;
 /** Longer than any poll, so that an agent keeps its socket from one poll to the next. */
 const KEEP_ALIVE_MS = 150_000;
 
@@ -40,7 +44,9 @@ export function createServer(ports: ServerPorts): FastifyInstance {
   });
   // Fastify sets these on a server of its own making only.
   server.server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.server.timeout = SILENCE_MS_MAX;
   ports.inFlight.watch(server);
   server.addHook("onRequest", async (request, reply) => {
     ports.door.refuse(request);

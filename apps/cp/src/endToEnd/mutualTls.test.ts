@@ -251,7 +251,15 @@ describe("revocation by the signed list", () => {
     plane.fleet.revoke({ "web-1": plane.test.time.now });
     expect(await poll(plane.agent(old))).toMatchObject(refusedAs("unauthenticated", /^revoked/));
     plane.test.time.pass(2);
-    expect(await poll(plane.agent(await plane.enrol("web-1")))).toEqual(granted);
+    const anew = plane.agent(await plane.enrol("web-1"));
+    expect(await poll(anew)).toEqual(granted);
+    // However many connections the old one opens, they take none of the new one's places.
+    const [kept] = anew.sockets();
+    for (let count = 0; count < 20; count += 1)
+      expect(await poll(plane.agent(old))).toMatchObject(refusedAs("unauthenticated", /^revoked/));
+    expect(await poll(anew)).toEqual(granted);
+    expect(kept).toBeDefined();
+    expect(anew.sockets()).toEqual([kept]);
   });
 });
 

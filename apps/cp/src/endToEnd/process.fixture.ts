@@ -16,8 +16,14 @@ export interface Ended {
   readonly stderr: string;
 }
 
-function spawnCp(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+function spawnCp(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
+  return spawn(process.execPath, [PROGRAM, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
 }
 
 /** Runs a command to its end. */
@@ -39,22 +45,30 @@ export async function runCp(...args: readonly string[]): Promise<Ended> {
 export interface Served {
   readonly url: string;
   readonly log: readonly string[];
+  readonly pid: number;
+  /** Once it has ended: the signal that did it, or null. */
+  readonly ended: Promise<NodeJS.Signals | null>;
   readonly signal: (signal: NodeJS.Signals) => Promise<number | null>;
 }
 
-/** Starts it, reads the address off its first log line, and waits until it is ready. */
+/** Starts it on the plain loopback, and waits until it is ready. */
 export async function serveCp(folder: Folder, ...more: readonly string[]): Promise<Served> {
+  const served = await startCp(folder, ["--insecure-loopback", ...more]);
+  while (!(await fetch(`${served.url}/readyz`)).ok)
+    await new Promise((resolve) => setImmediate(resolve));
+  return served;
+}
+
+/** Starts it over a signed repository, and reads the address off its first log line. */
+export async function startCp(
+  folder: Folder,
+  more: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Served> {
   await signedRepository(folder.releases, instant(Date.now()));
   const root = ["--root", rootFileIn(folder.releases)];
   const where = ["--data", folder.data, "--repository", folder.releases, ...root];
-  const child = spawnCp([
-    "serve",
-    ...where,
-    "--listen",
-    "127.0.0.1:0",
-    "--insecure-loopback",
-    ...more,
-  ]);
+  const child = spawnCp(["serve", ...where, "--listen", "127.0.0.1:0", ...more], env);
   folder.onRemove(() => child.kill("SIGKILL"));
   const log: string[] = [];
   if (child.stderr === null) throw new Error("stderr is a pipe");
@@ -71,11 +85,12 @@ export async function serveCp(folder: Folder, ...more: readonly string[]): Promi
     typeof listening === "object" && listening !== null && "url" in listening
       ? String(listening.url)
       : "";
-  while (!(await fetch(`${url}/readyz`)).ok) await new Promise((resolve) => setImmediate(resolve));
   const ended = once(child, "close");
   return {
     url,
     log,
+    pid: child.pid ?? 0,
+    ended: ended.then(() => child.signalCode),
     signal: async (signal) => {
       child.kill(signal);
       await ended;

@@ -4,10 +4,15 @@ import { type Channel, type HostName, type Instant, instant, type Release } from
 import {
   addChannel,
   addReleases,
+  channel as channelName,
+  type EnrolmentKey,
+  encodeEnrolmentKeys,
   encodeFleetHosts,
+  type FleetFile,
   type FleetHost,
   formatFinding,
   generateKey,
+  hostName,
   initRepository,
   keySigner,
   readFleet,
@@ -89,4 +94,28 @@ export async function putRelease(
   const release = releases[0]?.release;
   if (release === undefined) throw new Error("the declaration has a channel");
   return release;
+}
+
+/** Declares hosts by the public lines of their SSH host keys, null for those that join with a token, and whose tokens are taken. */
+export async function signHosts(
+  directory: string,
+  declared: Readonly<Record<string, string | null>>,
+  tokenKeys: readonly EnrolmentKey[] = [],
+): Promise<void> {
+  const now = instant(Date.now());
+  const owner = await signedRepository(directory, now);
+  const hands = { directory, signers: [owner.signer], now };
+  const channel = channelName.parse("stable");
+  if (!owner.channels.has(channel)) {
+    const keys = [owner.signer.publicKey];
+    await must(addChannel(hands, { channel, keys, threshold: 1 }));
+    owner.channels.add(channel);
+  }
+  for (const [name, sshHostKey] of Object.entries(declared))
+    owner.hosts.set(hostName.parse(name), { channel, sshHostKey });
+  const files = new Map<FleetFile, Uint8Array>([
+    ["hosts.json", encodeFleetHosts(owner.hosts)],
+    ["enrolment.json", encodeEnrolmentKeys(tokenKeys)],
+  ]);
+  await must(setFleetFiles(hands, files));
 }

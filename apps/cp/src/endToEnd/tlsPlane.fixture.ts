@@ -36,9 +36,15 @@ export class Caller {
 
   constructor(
     url: string,
-    tls: { ca: string; held: Held | null; headers: Readonly<Record<string, string>> },
+    tls: {
+      ca: string;
+      held: Held | null;
+      headers: Readonly<Record<string, string>>;
+      /** An address of this machine. */
+      from?: string;
+    },
   ) {
-    const { ca, held, headers } = tls;
+    const { ca, held, headers, from = "127.0.0.1" } = tls;
     this.#headers = headers;
     this.#url = url;
     const own =
@@ -48,7 +54,8 @@ export class Caller {
             cert: held.certificate,
             key: held.privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
           };
-    this.agent = new Agent({ ca, ...own, keepAlive: true, minVersion: "TLSv1.3" });
+    const secure = { ca, ...own, minVersion: "TLSv1.3" } as const;
+    this.agent = new Agent({ ...secure, keepAlive: true, localAddress: from });
     this.client = client(url, this.#fetch, () => this.#headers);
   }
 

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Server, TLSSocket } from "node:tls";
-import type { HostName } from "@nixwave/effects";
+import { type HostName, type Instant, secsBetween } from "@nixwave/effects";
 import {
   type Authority,
   type CertificateRefusal,
@@ -8,6 +8,9 @@ import {
   principalOf,
 } from "@nixwave/protocol";
 import type { Clock, Logger } from "../ports.ts";
+import { Crowd } from "./crowd.ts";
+import { networkOf } from "./network.ts";
+import { OwnConnections } from "./ownConnections.ts";
 import { Seldom } from "./seldom.ts";
 
 /** Who is at the other end of a connection: read once, when its handshake is done. */
@@ -18,55 +21,42 @@ export type Peer =
 
 /** A fleet that comes back all at once has its handshakes done in turn; one address may be the way out of a whole site. */
 const HANDSHAKES_MAX = { each: 1024, all: 4096 } as const;
-/** Without a certificate: hosts that enrol, operators with a token, and strangers. */
+/** A handshake takes one round trip; one that was begun and is no further by now may be ended for a newcomer's sake. */
+const HANDSHAKE_SECS_SURE = 3;
+/** Without a certificate: hosts that enrol, and strangers. */
 const NOBODIES_MAX = { each: 128, all: 1024 } as const;
 /** An agent has two or three: its poll, its requests, and those that a renewal leaves to finish. */
 const CONNECTIONS_OF_HOST_MAX = 16;
+/** Screens, scripts and a monitoring that ask by one token or certificate. */
+const CONNECTIONS_OF_OPERATOR_MAX = 64;
 
-interface Limit {
-  readonly each: number;
-  readonly all: number;
-}
-
-/** How many there are, in all and of each address. */
-class Counted {
-  readonly #of = new Map<string, Set<Socket>>();
-  #all = 0;
-
-  /** False where the limit is reached. */
-  add(address: string, socket: Socket, limit: Limit): boolean {
-    const own = this.#of.get(address) ?? new Set();
-    if (this.#all >= limit.all || own.size >= limit.each) return false;
-    this.#of.set(address, own.add(socket));
-    this.#all += 1;
-    return true;
-  }
-
-  remove(address: string, socket: Socket): void {
-    const own = this.#of.get(address);
-    if (own?.delete(socket) !== true) return;
-    this.#all -= 1;
-    if (own.size === 0) this.#of.delete(address);
-  }
-}
+/** A host's certificate on a connection. */
+type Holder = { readonly host: HostName } & Identified;
 
 interface Ports {
   readonly authorities: readonly Authority[];
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether a whole request of this connection is being answered. */
+  readonly isAnswering: (socket: Socket) => boolean;
 }
 
 /** The open connections of a TLS listener: whose they are, within limits that neither strangers nor one host can use up. */
 export class Connections {
   readonly #ports: Ports;
   readonly #peers = new WeakMap<Socket, Peer>();
-  readonly #ofHosts = new Map<HostName, Map<TLSSocket, Identified>>();
-  readonly #handshakes = new Counted();
-  readonly #nobodies = new Counted();
+  readonly #began = new WeakMap<Socket, Instant>();
+  readonly #handshakes: Crowd;
+  readonly #nobodies: Crowd;
+  readonly #ofHosts = new OwnConnections<Holder>(CONNECTIONS_OF_HOST_MAX);
+  readonly #ofOperators = new OwnConnections<null>(CONNECTIONS_OF_OPERATOR_MAX);
   readonly #seldom = new Seldom();
+  #isRefused: (holder: Holder) => boolean = () => false;
 
   constructor(ports: Ports) {
     this.#ports = ports;
+    this.#handshakes = new Crowd(HANDSHAKES_MAX, (socket) => this.#isSlow(socket));
+    this.#nobodies = new Crowd(NOBODIES_MAX, (socket) => !ports.isAnswering(socket));
   }
 
   watch(server: Server): void {
@@ -75,15 +65,16 @@ export class Connections {
       const raw = shaking.get(`${address} ${port}`);
       if (raw === undefined) return;
       shaking.delete(`${address} ${port}`);
-      this.#handshakes.remove(address, raw);
+      this.#handshakes.remove(networkOf(address), raw);
     };
     server.on("connection", (raw: Socket) => {
       const { remoteAddress: address = "", remotePort: port } = raw;
-      if (!this.#handshakes.add(address, raw, HANDSHAKES_MAX)) {
+      if (!this.#handshakes.add(networkOf(address), raw)) {
         this.#say("connection refused", { address, code: "too-many-handshakes" });
         raw.destroy();
         return;
       }
+      this.#began.set(raw, this.#ports.clock.now());
       shaking.set(`${address} ${port}`, raw);
       raw.once("close", () => done(address, port));
     });
@@ -103,11 +94,20 @@ export class Connections {
     return this.#peers.get(socket) ?? { kind: "nobody" };
   }
 
-  /** Ends the open connections of hosts' certificates that `isRefused` names, parked polls among them. */
-  cut(isRefused: (holder: { readonly host: HostName } & Identified) => boolean): void {
-    for (const [host, sockets] of this.#ofHosts)
-      for (const [socket, identified] of sockets)
-        if (isRefused({ host, ...identified })) socket.destroy();
+  /** A token has said who calls: the connection is one of this operator's, and no stranger's any more. */
+  operatorOn(socket: Socket, name: string): void {
+    if (socket.destroyed) return;
+    this.#nobodies.remove(networkOf(socket.remoteAddress ?? ""), socket);
+    this.#ofOperators.keep(name, socket, null);
+  }
+
+  /**
+   * Ends the open connections of hosts' certificates that `isRefused` names, parked polls among them. From then on such a certificate is a
+   * stranger's: it must not take the places of the host that was installed anew.
+   */
+  cut(isRefused: (holder: Holder) => boolean): void {
+    this.#isRefused = isRefused;
+    for (const [socket, holder] of this.#ofHosts.all()) if (isRefused(holder)) socket.destroy();
   }
 
   #greet(socket: TLSSocket): void {
@@ -126,8 +126,16 @@ export class Connections {
       case "nobody":
         this.#letIn(socket, address);
         return;
-      case "known":
-        if (peer.principal.kind === "host") this.#keep(socket, peer.principal.name, peer);
+      case "known": {
+        const { principal } = peer;
+        if (principal.kind === "operator") {
+          this.#ofOperators.keep(principal.name, socket, null);
+          return;
+        }
+        const holder = { host: principal.name, ...peer };
+        if (this.#isRefused(holder)) this.#letIn(socket, address);
+        else this.#ofHosts.keep(principal.name, socket, holder);
+      }
     }
   }
 
@@ -140,24 +148,20 @@ export class Connections {
   }
 
   #letIn(socket: TLSSocket, address: string): void {
-    if (!this.#nobodies.add(address, socket, NOBODIES_MAX)) {
+    const network = networkOf(address);
+    if (!this.#nobodies.add(network, socket)) {
       this.#say("connection refused", { address, code: "too-many-without-certificate" });
       socket.destroy();
       return;
     }
-    socket.once("close", () => this.#nobodies.remove(address, socket));
+    socket.once("close", () => this.#nobodies.remove(network, socket));
   }
 
-  /** The oldest goes where there are too many: whoever floods with a host's certificate has only that host's to lose. */
-  #keep(socket: TLSSocket, host: HostName, identified: Identified): void {
-    const own = this.#ofHosts.get(host) ?? new Map<TLSSocket, Identified>();
-    this.#ofHosts.set(host, own.set(socket, identified));
-    socket.once("close", () => {
-      own.delete(socket);
-      if (own.size === 0 && this.#ofHosts.get(host) === own) this.#ofHosts.delete(host);
-    });
-    const [oldest] = own.keys();
-    if (own.size > CONNECTIONS_OF_HOST_MAX) oldest?.destroy();
+  /** The first word is the client's, and a real one has it on its way before we can ask. */
+  #isSlow(raw: Socket): boolean {
+    if (raw.bytesRead === 0) return true;
+    const began = this.#began.get(raw);
+    return began !== undefined && secsBetween(began, this.#ports.clock.now()) > HANDSHAKE_SECS_SURE;
   }
 
   #say(

@@ -185,7 +185,9 @@ export async function startControlPlane(
   standIn: FleetTrust | null = null,
 ): Promise<ControlPlane> {
   const repository = await openTrusted(config, world);
-  const listener = config.tls === null ? null : await openTls(config.tls, config.dataDir, world);
+  const inFlight = new InFlight();
+  const listener =
+    config.tls === null ? null : await openTls(config.tls, config.dataDir, { ...world, inFlight });
   const path = databasePath(config.dataDir);
   const db = openDatabase(path);
   const reader = openReader(path);
@@ -194,7 +196,6 @@ export async function startControlPlane(
   const { writer, streams } = await openStreams(db, { polls, registry, world, reader });
   const watch = watchOf(repository, writer, world);
   const { retention, retained } = openRetention(config, writer, world);
-  const inFlight = new InFlight();
   const fleetTrust = standIn ?? repository;
   const around = { ...world, submit: writer.submit, database: path, registry, fleetTrust };
   const { tls, closeIdentity } = openIdentity(listener, around);

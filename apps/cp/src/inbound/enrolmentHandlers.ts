@@ -13,12 +13,13 @@ import type { FleetTrust } from "../fleetTrust.ts";
 import type { Clock, Logger, Random } from "../ports.ts";
 import { granted } from "./granted.ts";
 import type { AgentHandlers, PublicHandlers } from "./handlers.ts";
+import { networkOf } from "./network.ts";
 import { ProblemError } from "./problemError.ts";
 import { RateLimit } from "./rateLimit.ts";
 import { Seldom } from "./seldom.ts";
 
 /** A whole site may come through one address, and its hosts come again with jitter. */
-const ATTEMPTS_OF_ADDRESS = { perSec: 2, burst: 64 } as const;
+const ATTEMPTS_OF_NETWORK = { perSec: 2, burst: 64 } as const;
 /** Each attempt costs up to four signatures to check and two commits: a tenth of what one core does. */
 const ATTEMPTS_OF_ALL = { perSec: 50, burst: 500 } as const;
 /** A host renews every two weeks. */
@@ -44,7 +45,7 @@ export interface EnrolmentHandlers {
 
 /** Reserve (commit) → sign → commit → answer: whenever it stops in between, the same request goes on where it was (hazard 67). */
 export function enrolmentHandlers(ports: EnrolmentPorts): EnrolmentHandlers {
-  const perAddress = new RateLimit(ATTEMPTS_OF_ADDRESS);
+  const perNetwork = new RateLimit(ATTEMPTS_OF_NETWORK);
   const total = new RateLimit(ATTEMPTS_OF_ALL);
   const perHost = new RateLimit(RENEWALS_OF_HOST);
   const issuing = new Issuing(ports);
@@ -59,7 +60,7 @@ export function enrolmentHandlers(ports: EnrolmentPorts): EnrolmentHandlers {
   };
   return {
     enroll: ({ body }, { address }) => {
-      take(perAddress, address);
+      take(perNetwork, networkOf(address));
       take(total, "all");
       return issuing.answer({ kind: "enrolment", request: body }, address);
     },

@@ -271,7 +271,7 @@ export function operatorReads(ports: ReadPorts): OperatorReads {
         },
         writer.logHead()?.offset ?? null,
       ),
-    getStream: () => ports.streams.admit(),
+    getStream: (_, { principal }) => ports.streams.admit(principal.name),
     getQuarantines: ({ query }) => {
       const fleet = writer.fleet();
       const quarantines = fleet

@@ -4,7 +4,21 @@ import type { Logger } from "../ports.ts";
 import { bodyProblem } from "./body.ts";
 import { ProblemError } from "./problemError.ts";
 
+/** Of a body whose sender is refused already: enough for an honest one to send it off and read why. */
+const UNWANTED_BYTES_MAX = 1024 * 1024;
+
+/** Node would read a body to its end, however long, for a request that was answered before. */
+function refuseTheRest({ raw }: FastifyRequest): void {
+  if (raw.complete) return;
+  let bytes = 0;
+  raw.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > UNWANTED_BYTES_MAX) raw.destroy();
+  });
+}
+
 function send(reply: FastifyReply, document: Problem): FastifyReply {
+  refuseTheRest(reply.request);
   if (document.retryAfterSecs !== null) {
     void reply.header("retry-after", String(Math.ceil(document.retryAfterSecs)));
   }

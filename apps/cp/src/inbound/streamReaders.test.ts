@@ -64,7 +64,7 @@ const touched = async () => {
 test("a new reader is told how each rollout stands, and to read it", async () => {
   const { rolloutId } = await released();
   const { sink, messages } = sinkOf(null);
-  streams.admit()(sink);
+  streams.admit("ann")(sink);
   expect(messages()).toMatchObject([
     {
       rolloutId,
@@ -80,7 +80,7 @@ test("many commits are one message, at most four times a second, with the hosts 
   await released();
   const { say } = await touched();
   const { sink, messages } = sinkOf(null);
-  streams.admit()(sink);
+  streams.admit("ann")(sink);
   say("web-1");
   say("web-2", "web-1");
   plane.time.pass(0);
@@ -98,22 +98,22 @@ test("many commits are one message, at most four times a second, with the hosts 
 test("a reader that comes back is told what it missed, and nothing where it missed nothing", async () => {
   const { rolloutId } = await released();
   const first = sinkOf(null);
-  streams.admit()(first.sink);
+  streams.admit("ann")(first.sink);
   const id = first.lastId();
   expect(id).toBe(String(plane.plane.writer.logHead()?.offset));
   const again = sinkOf(id);
-  streams.admit()(again.sink);
+  streams.admit("ann")(again.sink);
   expect(again.messages()).toEqual([]);
   const canary = new ScriptedAgent(plane.plane.url, { host: hostName("canary"), running: null });
   await canary.heartbeat();
   const offer = await canary.poll(0);
   expect(offer).not.toBeNull();
   const later = sinkOf(id);
-  streams.admit()(later.sink);
+  streams.admit("ann")(later.sink);
   expect(later.messages()).toMatchObject([{ rolloutId, changed: ["canary"] }]);
   // One that this log never had: a restored control plane, or another one.
   const strange = sinkOf("99999");
-  streams.admit()(strange.sink);
+  streams.admit("ann")(strange.sink);
   expect(strange.messages()).toMatchObject([{ changed: "reload" }]);
 });
 
@@ -121,12 +121,23 @@ test("a slow reader is dropped at 1 MiB that waits, and the others go on", async
   await released();
   const { say } = await touched();
   const [slow, quick] = [sinkOf("0", 1024 * 1024), sinkOf(null)];
-  streams.admit()(quick.sink);
-  streams.admit()(slow.sink);
+  streams.admit("ann")(quick.sink);
+  streams.admit("ann")(slow.sink);
   say("web-1");
   plane.time.pass(1);
   expect([slow.ended(), quick.ended()]).toEqual([true, false]);
   expect(quick.messages()).toHaveLength(2);
+});
+
+test("an operator has 32 readers at once, and another still gets in; one that goes makes room", async () => {
+  await released();
+  await touched();
+  const sinks = Array.from({ length: 32 }, () => sinkOf(null));
+  for (const { sink } of sinks) streams.admit("ann")(sink);
+  expect(() => streams.admit("ann")).toThrow(/ann has 32 readers/);
+  streams.admit("bob")(sinkOf(null).sink);
+  sinks[0]?.sink.end();
+  streams.admit("ann")(sinkOf(null).sink);
 });
 
 test("over HTTP: one with the role viewer reads along, a silent connection is kept alive, a stop ends it", async () => {

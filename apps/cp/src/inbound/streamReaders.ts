@@ -34,6 +34,8 @@ const HOSTS_NAMED_MAX = 100;
 const RESUMED_LINES_MAX = 1000;
 /** A screen each; they cost memory, and a message is written to each. */
 const READERS_MAX = 256;
+/** Of one operator, who may have left screens open; so that one token can't take all places. */
+const READERS_OF_OPERATOR_MAX = 32;
 /** Proxies cut silent connections after some minutes at most, and a reader that has gone is found by writing to it. */
 const SILENCE_SECS = 15;
 
@@ -42,7 +44,8 @@ type Changed = Set<HostName> | "reload";
 /** Those who read /v1/stream: what commits touched is gathered, and told to all of them at once, a few times a second. */
 export class StreamReaders {
   readonly #ports: StreamPorts;
-  readonly #sinks = new Set<StreamSink>();
+  /** Whose they are. */
+  readonly #sinks = new Map<StreamSink, string>();
   readonly #changed = new Map<RolloutId, Changed>();
   #flushedAt: Instant | null = null;
   #cancelFlush: (() => void) | null = null;
@@ -54,13 +57,19 @@ export class StreamReaders {
   }
 
   /** Refuses before the answer begins. */
-  admit(): (sink: StreamSink) => void {
+  admit(operator: string): (sink: StreamSink) => void {
     if (this.#sinks.size >= READERS_MAX)
       throw ProblemError.of(
         "queue-full",
         `${READERS_MAX} readers of the stream are here already: try again later.`,
       );
-    return (sink) => this.#take(sink);
+    const own = [...this.#sinks.values()].filter((name) => name === operator).length;
+    if (own >= READERS_OF_OPERATOR_MAX)
+      throw ProblemError.of(
+        "queue-full",
+        `${operator} has ${own} readers of the stream here already: close some of them.`,
+      );
+    return (sink) => this.#take(sink, operator);
   }
 
   /** Told by the writer, after the commit. */
@@ -74,16 +83,16 @@ export class StreamReaders {
     this.#stopped = true;
     this.#cancelFlush?.();
     this.#cancelBeat?.();
-    for (const sink of this.#sinks) sink.end();
+    for (const sink of this.#sinks.keys()) sink.end();
     this.#sinks.clear();
   }
 
-  #take(sink: StreamSink): void {
+  #take(sink: StreamSink, operator: string): void {
     if (this.#stopped || sink.gone.aborted) {
       sink.end();
       return;
     }
-    this.#sinks.add(sink);
+    this.#sinks.set(sink, operator);
     sink.gone.addEventListener("abort", () => void this.#sinks.delete(sink), { once: true });
     this.#tell([sink], this.#missed(sink.lastEventId));
     this.#beat();
@@ -123,7 +132,7 @@ export class StreamReaders {
       this.#flushedAt = clock.now();
       const changed = new Map(this.#changed);
       this.#changed.clear();
-      this.#tell([...this.#sinks], changed);
+      this.#tell([...this.#sinks.keys()], changed);
     });
   }
 
@@ -155,7 +164,7 @@ export class StreamReaders {
     const { clock, timer } = this.#ports;
     this.#cancelBeat = timer.at(addSecs(clock.now(), SILENCE_SECS), () => {
       this.#cancelBeat = null;
-      for (const sink of this.#sinks) this.#write(sink, ":\n\n");
+      for (const sink of this.#sinks.keys()) this.#write(sink, ":\n\n");
       if (this.#sinks.size > 0) this.#beat();
     });
   }

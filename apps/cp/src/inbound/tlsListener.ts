@@ -5,10 +5,13 @@ import { openIssuer } from "../identity/authority.ts";
 import { ServingCertificate } from "../identity/servingCertificate.ts";
 import type { TlsConfig } from "../tlsConfig.ts";
 import { Connections } from "./connections.ts";
+import type { InFlight } from "./inFlight.ts";
 import type { WorldPorts } from "./world.ts";
 
 /** A client that says nothing holds a socket and a context; TLS 1.3 takes one round trip. */
 const HANDSHAKE_MS_MAX = 10_000;
+/** How often Node looks for requests that take too long to arrive. */
+const REQUESTS_LOOKED_AT_MS = 5000;
 /** A parked poll for each of ten thousand hosts, another request of each fifth, and room; the rest waits in the backlog. */
 const CONNECTIONS_MAX = 16_384;
 
@@ -26,7 +29,7 @@ export interface TlsListener {
 export async function openTls(
   config: TlsConfig,
   dataDir: string,
-  world: WorldPorts,
+  world: WorldPorts & { readonly inFlight: InFlight },
 ): Promise<TlsListener> {
   const { clock, random } = world;
   const issuer = await openIssuer(config.authority, { dataDir, random, now: clock.now() });
@@ -35,14 +38,21 @@ export async function openTls(
     world,
   );
   const authorities = [issuer.authority];
-  const connections = new Connections({ ...world, authorities });
+  const connections = new Connections({
+    ...world,
+    authorities,
+    isAnswering: (socket) => world.inFlight.isAnswering(socket),
+  });
   return {
     issuer,
     authorities,
     serving,
     connections,
     factory: (handler) => {
-      const server = createServer(secureOptions(serving), handler);
+      const server = createServer(
+        { ...secureOptions(serving), connectionsCheckingInterval: REQUESTS_LOOKED_AT_MS },
+        handler,
+      );
       server.maxConnections = CONNECTIONS_MAX;
       connections.watch(server);
       serving.keepNew(() => server.setSecureContext(secureOptions(serving)));

@@ -2,7 +2,7 @@ import type { Sha256 } from "@nixwave/effects";
 import { isRevoked } from "@nixwave/protocol";
 import type { Registry } from "prom-client";
 import type { Submit } from "../command.ts";
-import type { FleetTrust } from "../fleetTrust.ts";
+import type { FleetFacts, FleetTrust } from "../fleetTrust.ts";
 import { certificateGauges } from "../perform/certificateMetrics.ts";
 import { openOperators } from "../store/operators.ts";
 import { type EnrolmentHandlers, enrolmentHandlers } from "./enrolmentHandlers.ts";
@@ -41,11 +41,13 @@ export function tlsParts(listener: TlsListener, around: Around): TlsParts {
   const { authority } = issuer;
   certificateGauges(registry, () => ({ server: serving.current.notAfter, ca: authority.notAfter }));
   // Who is revoked loses what is open too; the next request would be refused, but a parked poll makes none for minutes.
-  const unlisten = fleetTrust.onChange(({ revocations }) =>
+  const cut = ({ revocations }: FleetFacts): void =>
     connections.cut(({ host, certificate }) =>
       isRevoked(revocations.get(host) ?? null, certificate),
-    ),
-  );
+    );
+  const unlisten = fleetTrust.onChange(cut);
+  const known = fleetTrust.facts();
+  if (known !== null) cut(known);
   return {
     door: tlsDoor({
       connections,
