@@ -87,17 +87,17 @@ const PATHS = [
   "serverCert",
   "serverKey",
 ] as const satisfies readonly Exclude<keyof ConfigFile, "repository">[];
-const KEYS = Object.keys(configFileSchema.unwrap().shape).join(", ");
+export const CONFIG_KEYS = Object.keys(configFileSchema.unwrap().shape).join(", ");
 
 function keySentence(file: string, issue: z.core.$ZodIssue | undefined): string {
   if (issue?.code === "unrecognized_keys") {
     const unknown = issue.keys.map((key) => JSON.stringify(key)).join(", ");
-    return `${file}: unknown key ${unknown}: the keys are ${KEYS}. Correct or remove it.`;
+    return `${file}: unknown key ${unknown}: the keys are ${CONFIG_KEYS}. Correct or remove it.`;
   }
   const place = issue?.path.map(String).join(".") ?? "";
   const what = issue?.message ?? "not what was expected";
   return place === ""
-    ? `${file}: expected one JSON object with the keys ${KEYS}.`
+    ? `${file}: expected one JSON object with the keys ${CONFIG_KEYS}.`
     : `${file}: "${place}": ${what}.`;
 }
 
@@ -115,7 +115,7 @@ export function parseConfigFile(text: string, file: string): Result<ConfigFile, 
   } catch (cause) {
     const line = lineOf(text, cause);
     return err(
-      `${file}${line === null ? "" : `:${line}`}: this is not JSON; expected one object with the keys ${KEYS}.`,
+      `${file}${line === null ? "" : `:${line}`}: this is not JSON; expected one object with the keys ${CONFIG_KEYS}.`,
     );
   }
   const parsed = configFileSchema.safeParse(json);

@@ -32,6 +32,12 @@ export const tlsDir = (dataDir: string): string => join(dataDir, "tls");
 const certPath = (dataDir: string): string => join(tlsDir(dataDir), "ca.pem");
 const keyPath = (dataDir: string): string => join(tlsDir(dataDir), "ca.key");
 
+/** What a control plane's own CA consists of. */
+export const ownAuthorityFiles = (dataDir: string) => ({
+  cert: certPath(dataDir),
+  key: keyPath(dataDir),
+});
+
 interface Making {
   readonly dataDir: string;
   readonly random: Random;

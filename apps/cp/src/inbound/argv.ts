@@ -1,5 +1,11 @@
 import { Command } from "@commander-js/extra-typings";
-import { DEFAULT_LISTEN, LOG_DAYS_DEFAULT, LOG_GIB_DEFAULT, type ServeFlags } from "../config.ts";
+import {
+  CONFIG_KEYS,
+  DEFAULT_LISTEN,
+  LOG_DAYS_DEFAULT,
+  LOG_GIB_DEFAULT,
+  type ServeFlags,
+} from "../config.ts";
 import { addOperatorCommands, type OperatorProgram } from "./operatorArgv.ts";
 
 /** What a maintenance command works on; the config file may name the directory instead. */
@@ -52,11 +58,17 @@ Lost or damaged:
   nixwave-cp serve --recover --data ./new …           when there is no backup at all`;
 
 const SERVE_HELP = `
-The file of --config has the keys data, repository, root, listen, insecureLoopback, readyFile, logDays and logGib, for example
-  { "data": "/var/lib/nixwave", "repository": "/srv/releases", "root": "/etc/nixwave/root.json", "listen": "${DEFAULT_LISTEN}", "insecureLoopback": true }
+The file of --config has the keys ${CONFIG_KEYS}, for example
+  { "data": "/var/lib/nixwave", "repository": "/srv/releases", "root": "/etc/nixwave/root.json", "listen": "0.0.0.0:8460", "name": "cp.example.com" }
 
 Logs are JSON on stderr, one line per change; the first names the address: {"msg":"listening","url":"http://127.0.0.1:8460",…}.
 SIGTERM or SIGINT stops within ten seconds: what was taken is committed, parked polls are answered.`;
+
+const BACKUP_HELP = `
+The copy is the database, whole. What else a new machine needs, kept apart from it and as keys are kept:
+  DIR/tls/ca.key and DIR/tls/ca.pem   the CA that agents and operators pin, unless --ca-cert names another
+  the files of --ca-cert, --ca-key, --server-cert and --server-key, where they are given
+  root.json                           for --root; the releases are copied from --repository again`;
 
 const withData = <A extends unknown[]>(command: Command<A>) =>
   command.option("--data <dir>", DATA).option("--config <file>", CONFIG);
@@ -125,6 +137,7 @@ export function createProgram({ commands, version, exit, ...out }: ProgramPorts)
     .action(async (flags) => exit(await commands.rebuild(flags)));
   withData(program.command("backup").argument("<file>", "where to write the copy"))
     .description("copy the database, also while it is served")
+    .addHelpText("after", BACKUP_HELP)
     .action(async (file, flags) => exit(await commands.backup(file, flags)));
   withData(program.command("restore").argument("<file>", "a copy that backup made"))
     .description(

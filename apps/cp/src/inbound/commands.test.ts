@@ -185,3 +185,34 @@ describe("one process per database", () => {
     );
   });
 });
+
+describe("what a backup does not hold", () => {
+  const backup = () => join(folder.root, "cp.db");
+  it("is the CA: help, backup and restore name its files", async () => {
+    await run("init", "--data", folder.data);
+    const without = await run("backup", backup(), "--data", folder.data);
+    expect(without.stdout).not.toContain("ca.key");
+    await run("ca", "--data", folder.data);
+    const withCa = await run("backup", join(folder.root, "2.db"), "--data", folder.data);
+    expect(withCa).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("the CA is not in it"),
+    });
+    expect(withCa.stdout).toContain(join(folder.data, "tls", "ca.key"));
+    const anew = join(folder.root, "anew");
+    const restored = await run("restore", backup(), "--data", anew);
+    expect(restored).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("there is no CA in"),
+    });
+    expect(restored.stdout).toContain(join(anew, "tls", "ca.key"));
+    const help = await run("backup", "--help");
+    expect(help.stdout).toContain("tls/ca.key");
+  });
+
+  it("and serve --help names every key of the config file", async () => {
+    const { stdout } = await run("serve", "--help");
+    for (const key of ["caCert", "caKey", "caSignCmd", "serverCert", "name", "allowTokenAdmin"])
+      expect(stdout).toContain(key);
+  });
+});

@@ -10,6 +10,7 @@ import {
 } from "../config.ts";
 import { archiveDir, checkArchives, sayArchives } from "../maintenance/archive.ts";
 import { backup, restore } from "../maintenance/backup.ts";
+import { besideBackup, besideRestored } from "../maintenance/besideBackup.ts";
 import { check, isClean, sayChecked, sinceCheckpoint } from "../maintenance/check.ts";
 import { beginning } from "../maintenance/foldLog.ts";
 import { init } from "../maintenance/init.ts";
@@ -185,7 +186,8 @@ export function createCommands(ports: CommandPorts): Commands {
           ];
         }),
       ),
-    backup: (file, flags) => reads(flags, (dir) => [`wrote ${backup(dir, file).path}`]),
+    backup: (file, flags) =>
+      reads(flags, (dir) => [`wrote ${backup(dir, file).path}`, ...besideBackup(dir)]),
     restore: (file, flags) =>
       reads(flags, (dir) => {
         const { path, channels } = restore(dir, file, ports.world().clock.now());
@@ -193,6 +195,7 @@ export function createCommands(ports: CommandPorts): Commands {
           `restored ${path}: dispatches of ${channels} channels wait until their hosts were heard`,
           "what operators did since the backup is lost, quarantines that they lifted or freezes among it",
           "tokens and operators' certificates that were revoked since are in force again: nixwave-cp token list",
+          ...besideRestored(dir),
           `next: nixwave-cp serve --data ${dir} --repository DIR --root FILE`,
         ];
       }),
