@@ -45,9 +45,9 @@ test.each([
   ],
   [
     "full",
-    `error: writing to file: No space left on device`,
+    `error: writing to file: No space left on device\nerror: build of '${SYSTEM}' failed`,
     false,
-    `there is no room left for ${SYSTEM}`,
+    `there is no room left for ${SYSTEM}: error: writing to file: No space left on device`,
   ],
   [
     "one cache refused, another down",

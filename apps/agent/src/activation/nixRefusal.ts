@@ -26,7 +26,7 @@ export function readRefusal(path: string, stderr: string): Obstacle {
   const last = stderr.trim().split("\n").at(-1) ?? "";
   const isAnswered = !UNREACHABLE.test(stderr);
   if (FULL.test(stderr)) {
-    return { final: false, message: `there is no room left for ${path}: ${last}` };
+    return { final: false, message: `there is no room left for ${path}: ${firstOf(stderr, FULL)}` };
   }
   if (UNSIGNED.test(stderr)) {
     const named = UNSIGNED_PATH.exec(stderr)?.[1] ?? path;

@@ -1,4 +1,10 @@
-import type { ActivationPhase, ClosureHash, SwitchMethod } from "@nixwave/effects";
+import {
+  type ActivationPhase,
+  type ClosureHash,
+  ok,
+  type Result,
+  type SwitchMethod,
+} from "@nixwave/effects";
 import { deferredComponent, stderrTail } from "./output.ts";
 import { isBusy } from "./seen.ts";
 import {
@@ -66,9 +72,9 @@ async function prepare(parts: ActivationParts, task: Task): Promise<Prepared> {
     if (record === null) return null;
     const { targetClosure, rollbackTarget, starts, terms } = record;
     const { closureDigest: digest } = terms;
-    const step = await tried(() =>
-      prepareOnce(parts, task, { targetClosure, digest, rollbackTarget, isFirst: starts === 0 }),
-    );
+    const closures = { targetClosure, digest, rollbackTarget, isFirst: starts === 0 };
+    const realiseSecs = terms.policy.realiseTimeoutSecs;
+    const step = await tried(() => prepareOnce(parts, task, { ...closures, realiseSecs }));
     if (currentActivating(parts, task) === null) return null;
     const outcome: Step = step.ok ? step.value : { kind: "wait", obstacle: step.error };
     if (outcome.kind === "broke") return null;
@@ -84,18 +90,49 @@ type Step =
   | { readonly kind: "broke" }
   | { readonly kind: "wait"; readonly obstacle: string };
 
-interface Closures {
+interface Preparing {
   readonly targetClosure: ClosureHash;
   readonly digest: string | null;
   readonly rollbackTarget: ClosureHash | null;
   /** No start of this attempt has been committed. */
   readonly isFirst: boolean;
+  readonly realiseSecs: number;
+}
+
+/** Read only if the time for it ends while caches are asked or send: they have refused nothing, and that must not be silence. */
+function tooSlow(path: string, realiseSecs: number, before: string): string {
+  const slow = `slow: the caches have not sent all of ${path} within realiseTimeoutSecs (${realiseSecs} s)`;
+  return before === "" ? slow : `${slow}; before that: ${before}`;
+}
+
+/**
+ * What runs is there to be kept, and where it can't be, the switch waits. A way back to anything else may be long gone: the
+ * caches are asked for it, and then it must not hold up the release that may be this host's cure (docs/decisions/0030).
+ */
+async function keepWayBack(
+  { activation, onTrouble }: ActivationParts,
+  { signal }: Task,
+  on: { readonly rollbackTarget: ClosureHash; readonly running: ClosureHash | null },
+): Promise<Result<null, string>> {
+  const { rollbackTarget: closure, running } = on;
+  const pinned = await tried(() => activation.pin("rollback", closure));
+  if (pinned.ok) return ok(null);
+  if (closure === running) return pinned;
+  const had = await tried(() => activation.realise({ closure, digest: null }, signal));
+  if (had.ok && had.value.ok)
+    return await tried(async () => {
+      await activation.pin("rollback", closure);
+      return null;
+    });
+  const why = had.ok && !had.value.ok ? had.value.error.message : pinned.error;
+  onTrouble("the closure to roll back to is gone", why);
+  return ok(null);
 }
 
 async function prepareOnce(
   parts: ActivationParts,
   task: Task,
-  { targetClosure, digest, rollbackTarget, isFirst }: Closures,
+  { targetClosure, digest, rollbackTarget, isFirst, realiseSecs }: Preparing,
 ): Promise<Step> {
   const { activation } = parts;
   // Busy is waited for and is no failure (hazard 56): the unit of an older record may still be ending.
@@ -112,6 +149,7 @@ async function prepareOnce(
     const restored = await activation.stageBoot(system.running, task.signal);
     if (!restored.ok) return { kind: "wait", obstacle: restored.error.stderrTail };
   }
+  task.obstacle = tooSlow(activation.closurePath(targetClosure), realiseSecs, task.obstacle);
   const room = await activation.preflight(targetClosure);
   if (!room.ok) return { kind: "wait", obstacle: room.error.message };
   const wanted = { closure: targetClosure, digest };
@@ -122,8 +160,12 @@ async function prepareOnce(
     await broke(parts, task, { phase: "realise", exitCode: null, text: realised.error.message });
     return { kind: "broke" };
   }
+  task.obstacle = `${activation.closurePath(targetClosure)} is here, and is still being pinned and checked`;
   await activation.pin("target", targetClosure);
-  if (rollbackTarget !== null) await activation.pin("rollback", rollbackTarget);
+  if (rollbackTarget !== null) {
+    const kept = await keepWayBack(parts, task, { rollbackTarget, running: system.running });
+    if (!kept.ok) return { kind: "wait", obstacle: kept.error };
+  }
   const knownGood = parts.knownGood();
   if (knownGood !== null) {
     // It may be long gone, as on a host whose pins were lost: that must not hold up the release that may be its cure.

@@ -274,6 +274,99 @@ test("realising ends at realiseTimeoutSecs, untouched, and says why it never cam
   expect(bench.loop.events.at(-1)).toMatchObject({ stderrTail: expect.stringContaining("never") });
 });
 
+test.each([
+  ["from the first moment on", []],
+  ["after a cache that was down", ["no cache answers"]],
+])("what still comes at realiseTimeoutSecs is called slow: %s", async (_, refusals) => {
+  const pending = [...refusals];
+  const begun = Promise.withResolvers<void>();
+  bench.start(() => {}, {
+    ...bench.host.activation,
+    realise: async (_wanted, signal) => {
+      const message = pending.shift();
+      if (message !== undefined) return { ok: false, error: { final: false, message } };
+      begun.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      return { ok: false, error: { final: false, message: "killed" } };
+    },
+  });
+  const target = closure("slow");
+  bench.loop.acknowledge(target, bench.old, { realiseTimeoutSecs: 60 });
+  await begun.promise;
+  bench.loop.now = addSecs(bench.loop.now, 60);
+  bench.loop.tick();
+  await bench.reaches("Failed");
+  const path = bench.host.activation.closurePath(target);
+  const before = refusals.map((refusal) => `; before that: ${refusal}`).join("");
+  expect(bench.loop.events.at(-1)).toMatchObject({
+    phase: "realise",
+    stderrTail: `slow: the caches have not sent all of ${path} within realiseTimeoutSecs (60 s)${before}`,
+  });
+});
+
+test("a check that never ends is not called a slow cache", async () => {
+  const begun = Promise.withResolvers<void>();
+  bench.start(() => {}, {
+    ...bench.host.activation,
+    check: async (_closure, signal) => {
+      begun.resolve();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      return { kind: "unsupported" };
+    },
+  });
+  bench.loop.acknowledge(bench.newClosure(), bench.old, { realiseTimeoutSecs: 60 });
+  await begun.promise;
+  bench.loop.now = addSecs(bench.loop.now, 60);
+  bench.loop.tick();
+  await bench.reaches("Failed");
+  expect(bench.loop.events.at(-1)).toMatchObject({
+    phase: "realise",
+    stderrTail: expect.stringMatching(/ is here, and is still being pinned and checked$/),
+  });
+});
+
+/** A store that has lost a closure; `realise` has it again or not. */
+function losing(lost: ClosureHash, isInCache: boolean) {
+  const { activation } = bench.host;
+  let isHere = false;
+  bench.start(() => {}, {
+    ...activation,
+    pin: async (name, wanted) => {
+      if (wanted === lost && !isHere) throw new Error(`${lost} is not valid`);
+      await activation.pin(name, wanted);
+    },
+    realise: async (wanted, signal) => {
+      if (wanted.closure !== lost) return await activation.realise(wanted, signal);
+      isHere = isInCache;
+      return isHere
+        ? { ok: true, value: null }
+        : { ok: false, error: { final: false, message: `no cache has all of ${lost}` } };
+    },
+  });
+}
+
+test.each([
+  ["no cache has it: that is logged, and the release that may be the cure goes on", false],
+  ["a cache has it: it is fetched and kept", true],
+])("a way back that is gone, and not what runs; %s", async (_, isInCache) => {
+  const lost = closure("lost");
+  losing(lost, isInCache);
+  bench.loop.acknowledge(bench.newClosure(), lost);
+  await bench.reaches("Soaking");
+  expect(await bench.host.activation.pinned("rollback")).toBe(isInCache ? lost : null);
+  const trouble = `the closure to roll back to is gone: no cache has all of ${lost}`;
+  expect(bench.troubles).toEqual(isInCache ? [] : [trouble]);
+});
+
+test("what runs must be kept before anything replaces it", async () => {
+  losing(bench.old, true);
+  bench.loop.acknowledge(bench.newClosure(), bench.old);
+  const trouble = `the switch has to wait: ${bench.old} is not valid`;
+  await vi.waitFor(() => expect(bench.troubles).toContain(trouble), SOON);
+  await bench.stop();
+  expect(bench.loop.story()).toEqual(["DispatchAck"]);
+});
+
 test("a signature that is refused is final", async () => {
   bench.start(() => {}, {
     ...bench.host.activation,
