@@ -234,7 +234,10 @@ const failure = z
       )
       .readonly(),
     sustainedSecs: z.number().nullable(),
+    /** The last words of what failed to activate. */
     stderrTail: z.string().nullable(),
+    /** The last words of the rollback that failed; null where none has, or a later one went well. */
+    rollbackStderrTail: z.string().nullable(),
   })
   .readonly();
 

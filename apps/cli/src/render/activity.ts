@@ -53,6 +53,6 @@ function failedWords(record: Extract<HostRollout, { kind: "Failed" }>, now: Inst
     case "owed":
       return `${cause}; rolling back`;
     case "failed":
-      return `${cause}; the rollback failed ${record.rollbackTries} times${record.rollbackRetryAt === null ? "" : `, next try ${left(record.rollbackRetryAt, now)}`}`;
+      return `${cause}; the rollback failed ${record.rollbackTries === 1 ? "once" : `${record.rollbackTries} times`}${record.rollbackRetryAt === null ? "" : `, next try ${left(record.rollbackRetryAt, now)}`}`;
   }
 }

@@ -21,6 +21,9 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
     failureWords(failure, now, style.timeZone).forEach((line, at) => {
       pairs.push([at === 0 ? "failed" : "", line]);
     });
+    lastWords(failure.rollbackStderrTail).forEach((line, at) => {
+      pairs.push([at === 0 ? "rollback" : "", line]);
+    });
   }
   [...said.evidence, ...mentioned(view, style.timeZone)].forEach((line, at) => {
     pairs.push([at === 0 ? "evidence" : "", line]);
@@ -73,13 +76,17 @@ function mentioned({ mentions, now }: WhyView, timeZone: string): readonly strin
     .map((row) => `${row.host}: ${rowWords(row, now, timeZone)}`);
 }
 
+function lastWords(stderrTail: string | null): readonly string[] {
+  const lines = (stderrTail ?? "").split("\n").filter((line) => line.trim() !== "");
+  return lines.slice(-STDERR_LINES_SHOWN_MAX).map(harmless);
+}
+
 type Failure = NonNullable<WhyView["failure"]>;
 
 function failureWords(failure: Failure, now: Instant, timeZone: string): readonly string[] {
   if (failure.cause === "activation") {
     const phase = failure.phase === null ? "" : ` in phase ${failure.phase}`;
-    const tail = (failure.stderrTail ?? "").split("\n").filter((line) => line.trim() !== "");
-    return [`activation failed${phase}`, ...tail.slice(-STDERR_LINES_SHOWN_MAX).map(harmless)];
+    return [`activation failed${phase}`, ...lastWords(failure.stderrTail)];
   }
   if (failure.probes.length === 0) return ["its health was not shown"];
   return failure.probes.map(({ probeName, reason, firstFailedAt }) => {

@@ -6,16 +6,24 @@ type Failure = NonNullable<WhyView["failure"]>;
 interface Told {
   phase: string | null;
   stderrTail: string | null;
+  rollbackStderrTail: string | null;
   sustainedSecs: number | null;
   readonly reasons: Map<ProbeName, string | null>;
   readonly firstFailedAt: Map<ProbeName, Instant>;
 }
 
+const NOTHING_TOLD = {
+  phase: null,
+  stderrTail: null,
+  rollbackStderrTail: null,
+  sustainedSecs: null,
+} as const;
+
 /** What the events of the host's last attempt say about its failure; an event that says nothing of it changes nothing. */
 function hear(told: Told, event: OutboundAgentEvent): void {
   switch (event.kind) {
     case "DispatchAck":
-      Object.assign(told, { phase: null, stderrTail: null, sustainedSecs: null });
+      Object.assign(told, NOTHING_TOLD);
       told.reasons.clear();
       told.firstFailedAt.clear();
       return;
@@ -23,7 +31,10 @@ function hear(told: Told, event: OutboundAgentEvent): void {
       Object.assign(told, { phase: event.phase, stderrTail: event.stderrTail });
       return;
     case "RollbackFailed":
-      told.stderrTail = event.stderrTail;
+      told.rollbackStderrTail = event.stderrTail;
+      return;
+    case "RollbackComplete":
+      told.rollbackStderrTail = null;
       return;
     case "ProbeResult":
       if (event.status === "fail") told.reasons.set(event.probeName, event.failureReason);
@@ -41,7 +52,6 @@ function hear(told: Told, event: OutboundAgentEvent): void {
     case "ProbeTopologyDeclared":
     case "ProbeObservedFirst":
     case "RollbackStarted":
-    case "RollbackComplete":
     case "Converged":
       return;
   }
@@ -54,9 +64,7 @@ export function failureOf(
 ): Failure | null {
   if (record?.kind !== "Failed" && record?.kind !== "Reverted") return null;
   const told: Told = {
-    phase: null,
-    stderrTail: null,
-    sustainedSecs: null,
+    ...NOTHING_TOLD,
     reasons: new Map(),
     firstFailedAt: new Map(),
   };
@@ -77,5 +85,6 @@ export function failureOf(
     })),
     sustainedSecs: told.sustainedSecs,
     stderrTail: told.stderrTail,
+    rollbackStderrTail: told.rollbackStderrTail,
   };
 }
