@@ -1,3 +1,5 @@
+import type { Policy } from "@nixwave/effects";
+
 /** One host of a demo fleet. */
 export interface DemoHost {
   readonly name: string;
@@ -12,6 +14,8 @@ export interface DemoRules {
   readonly thresholdSecs: number;
   /** More failed hosts than this halt the rollout. */
   readonly maxFailures: number;
+  /** What else of the policy is not as below. */
+  readonly policy?: Partial<Policy>;
   readonly budget: {
     readonly name: string;
     readonly tag: string;
@@ -57,9 +61,12 @@ export function declarationOf(
   {
     closures,
     sshHostKeys,
+    digests = new Map(),
   }: {
     readonly closures: ReadonlyMap<string, string>;
     readonly sshHostKeys: ReadonlyMap<string, string>;
+    /** Of the closures whose contents the release signs too. */
+    readonly digests?: ReadonlyMap<string, string>;
   },
 ): string {
   const waves = [...new Set(hosts.map(({ wave }) => wave))].sort((a, b) => a - b);
@@ -73,6 +80,7 @@ export function declarationOf(
           channel: rules.channel,
           tags,
           closure: closures.get(name),
+          closureDigest: digests.get(name),
           sshHostKey: sshHostKeys.get(name),
         },
       ]),
@@ -94,6 +102,7 @@ export function declarationOf(
           probeReportSecs: 5,
           lostSecs: 120,
           offlineGraceSecs: 120,
+          ...rules.policy,
         },
       },
     },
