@@ -2,7 +2,7 @@ import { type ClosureHash, err, ok, type Result } from "@nixwave/effects";
 import { closureDigestOf } from "@nixwave/protocol";
 import type { Activation, Obstacle, PinName, WantedClosure } from "./activation.ts";
 import { endText } from "./directoryShell.ts";
-import { readRefusal } from "./nixRefusal.ts";
+import { readRefusal, readSigners, unsignedPath } from "./nixRefusal.ts";
 import { closureOf, closurePath, type NixShell, NO_BUILD, OFFLINE, STORE } from "./nixShell.ts";
 
 /** Realising ends when the worker's time is over; this only limits a worker that was forgotten. */
@@ -59,7 +59,11 @@ async function realise(
     timeoutMs: REALISE_TIMEOUT_MS,
     signal,
   });
-  if (end.kind === "exited" && end.code !== 0) return err(readRefusal(path, stderr));
+  if (end.kind === "exited" && end.code !== 0) {
+    const unsigned = unsignedPath(path, stderr);
+    const signers = unsigned === null ? null : await signersOf(shell, unsigned, signal);
+    return err(readRefusal(path, stderr, signers));
+  }
   if (end.kind !== "exited")
     return err({ final: false, message: `realising ${path} ${endText(end)}` });
   const wrong =
@@ -70,6 +74,34 @@ async function realise(
   return err({ final: true, message: wrong });
 }
 
+/** Who has signed what the caches hold of a path; null if none says. For words only: Nix has refused it already. */
+async function signersOf(
+  shell: NixShell,
+  path: string,
+  signal: AbortSignal,
+): Promise<readonly string[] | null> {
+  const argv = ["nix", "--extra-experimental-features", "nix-command", "path-info", "--json", path];
+  let found: readonly string[] | null = null;
+  for (const cache of shell.config.caches) {
+    const { end, stdout } = await shell.run([...argv, "--store", cache, ...FRESH], {
+      timeoutMs: LOCAL_TIMEOUT_MS,
+      signal,
+    });
+    const signers = end.kind === "exited" && end.code === 0 ? readSigners(stdout) : null;
+    if (signers !== null) found = [...new Set([...(found ?? []), ...signers])];
+  }
+  return found;
+}
+
+const FRESH = [
+  "--option",
+  "narinfo-cache-negative-ttl",
+  "0",
+  "--option",
+  "narinfo-cache-positive-ttl",
+  "0",
+] as const;
+
 /**
  * Signatures are required whatever nix.conf says. What a cache said before is not believed: a host that asked before the
  * push would go on not finding it for an hour, and one that found it unsigned for a month. One retry only, because the
@@ -79,14 +111,12 @@ function cacheOptions({ config: { caches, trustedKeys } }: NixShell): readonly s
   const options: readonly (readonly [string, string])[] = [
     ["require-sigs", "true"],
     ["fallback", "false"],
-    ["narinfo-cache-negative-ttl", "0"],
-    ["narinfo-cache-positive-ttl", "0"],
     ["connect-timeout", "15"],
     ["download-attempts", "2"],
     ...(caches.length === 0 ? [] : [["substituters", caches.join(" ")] as const]),
     ...(trustedKeys.length === 0 ? [] : [["trusted-public-keys", trustedKeys.join(" ")] as const]),
   ];
-  return options.flatMap(([name, value]) => ["--option", name, value]);
+  return [...FRESH, ...options.flatMap(([name, value]) => ["--option", name, value])];
 }
 
 /** `sh -c DUMP dump PATH`. In two steps, because a pipe would hide that the first of them failed. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readRefusal } from "./nixRefusal.ts";
+import { readRefusal, readSigners } from "./nixRefusal.ts";
 
 const HASH = "lhq7lllg9ps4y9ilzj2pmnykc000lipq";
 const SYSTEM = `/nix/store/${HASH}-nixos-system-web`;
@@ -57,8 +57,34 @@ test.each([
   ],
   ["something else", "error: who knows", false, `${SYSTEM} can't be realised: error: who knows`],
 ])("%s", (_, stderr, final, message) => {
-  expect(readRefusal(SYSTEM, stderr)).toEqual({
+  expect(readRefusal(SYSTEM, stderr, null)).toEqual({
     final,
     message: expect.stringContaining(message),
   });
+});
+
+const UNSIGNED = `error: cannot add path '${LIB}' because it lacks a signature by a trusted key`;
+
+test.each([
+  [[], `unsigned: nobody has signed ${LIB}. Sign it`],
+  [["ci-1", "laptop"], `foreign signature: ${LIB} is signed by ci-1, laptop, which this host`],
+])("what is not signed by a trusted key, and is signed by %j", (signers, message) => {
+  expect(readRefusal(SYSTEM, UNSIGNED, signers)).toEqual({
+    final: true,
+    message: expect.stringContaining(message),
+  });
+});
+
+// As 2.8 and 2.26 print it, and what no key is called.
+test.each([
+  ['[{"narHash":"sha256:0","signatures":["ci-1:mKx/8+w==","laptop:AAAA"]}]', ["ci-1", "laptop"]],
+  ['{"/nix/store/x": {"narHash": "0", "signatures": ["ci-1:AAAA", "ci-1:BBBB"]}}', ["ci-1"]],
+  ['[{"narHash":"sha256:0","narSize":1}]', []],
+  ['{"/nix/store/x": {"narHash": "0", "signatures": []}}', []],
+  ['[{"narHash":"sha256:0","signatures":["\\u001b[31mred:AAAA"]}]', []],
+  ['[{"path":"/nix/store/x","valid":false}]', null],
+  ['{"/nix/store/x": null}', null],
+  ["error: no such path", null],
+])("%s is signed by %j", (json, names) => {
+  expect(readSigners(json)).toEqual(names);
 });
