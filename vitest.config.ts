@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./scripts/system/longestFirst.ts";
 
 // .ci/run counts tests from this file; a terminal needs only the default reporter.
 const results = process.env["NIXWAVE_TEST_RESULTS"];
@@ -6,6 +7,7 @@ const results = process.env["NIXWAVE_TEST_RESULTS"];
 export default defineConfig({
   test: {
     projects: ["packages/*", "apps/*", "scripts", "scripts/system"],
+    sequence: { sequencer: LongestFirst },
     reporters: results === undefined ? ["default"] : ["default", "json"],
     ...(results === undefined ? {} : { outputFile: { json: results } }),
     coverage: {

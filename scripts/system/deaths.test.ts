@@ -18,7 +18,8 @@ async function ends(released: Released, wanted: readonly string[]): Promise<void
   const before = new Map<string, string>();
   for (const name of NAMES) before.set(name, allowed.get(name) ?? "");
   for (const name of NAMES) {
-    await fleet.reached(name, released, wanted, 90);
+    const state = await fleet.reached(name, released, wanted, 90);
+    if (state === "Failed") expect(await fleet.screen("why", name)).toMatch(/^ +failed +\S/m);
     const target = `/nix/store/${released.closures.get(name)}`;
     const current = await currentOf(name);
     expect([target, before.get(name)], `${name} runs what was signed`).toContain(current);

@@ -1,8 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, type Server } from "node:net";
 import { join } from "node:path";
-import { type ClosureHash, type HostName, parseHostName, type RolloutId } from "@nixwave/effects";
-import { type Client, client } from "@nixwave/protocol";
+import {
+  type ClosureHash,
+  type HostName,
+  type Policy,
+  parseHostName,
+  type RolloutId,
+} from "@nixwave/effects";
+import { type Client, client, decodeLine } from "@nixwave/protocol";
 import { newSshHostKey } from "@nixwave/testkit";
 import { until } from "../demo/deadline.ts";
 import { DEMO_RULES, type DemoHost, type DemoRules, declarationOf } from "../demo/declaration.ts";
@@ -11,7 +17,7 @@ import { httpsPort } from "../demo/httpsPort.ts";
 import { operatorFiles } from "../demo/operator.ts";
 import { runScript, type StartedProcess, startProcess } from "../demo/process.ts";
 import { forward } from "./forwarder.ts";
-import { LAB_ADDRESS, Lab, REPOSITORY, type SystemPlan } from "./lab.ts";
+import { CP_ADDRESS, Lab, REPOSITORY, type SystemPlan } from "./lab.ts";
 import type { NspawnHost } from "./nspawnHost.ts";
 
 const BIN = (app: string, name: string): string =>
@@ -26,6 +32,21 @@ const SSH_HOST_KEY = "etc/ssh/ssh_host_ed25519_key";
 const START_SECS = 60;
 const never = new AbortController().signal;
 
+/** What is not as with every fleet. */
+interface FleetOptions {
+  /** Hosts whose /nix is a file system of its own, with its size. */
+  readonly storeMib?: Readonly<Record<string, number>>;
+  /** Of the agents' configuration. Short waits by default, so that a test sees soon what it waits for. */
+  readonly pace?: { readonly heartbeatSecs: number; readonly pollWaitSecs: number };
+}
+
+/** What a release has beside its closures. */
+interface Publishing {
+  /** By host: of the contents that its closure is to have. */
+  readonly digests?: ReadonlyMap<string, string>;
+  readonly policy?: Partial<Policy>;
+}
+
 /**
  * Real hosts, each with the real agent as a unit, a real control plane, signed releases and mutual TLS with hosts that
  * enrol by their SSH host keys. The control plane is outside of the lab's network; a forwarder takes its connections in.
@@ -35,14 +56,20 @@ export class Fleet {
   readonly hosts = new Map<string, NspawnHost>();
   readonly plan: readonly DemoHost[];
   readonly rules: DemoRules;
+  readonly #options: FleetOptions;
   #cp: StartedProcess | null = null;
   #url = "";
   #server: Server | null = null;
   #client: Client | null = null;
   readonly #sshHostKeys = new Map<string, string>();
 
-  constructor(plan: readonly DemoHost[], rules: Partial<DemoRules> = {}) {
+  constructor(
+    plan: readonly DemoHost[],
+    rules: Partial<DemoRules> = {},
+    options: FleetOptions = {},
+  ) {
     this.plan = plan;
+    this.#options = options;
     this.rules = { ...DEMO_RULES, budget: null, edges: [], soakSecs: 1, ...rules };
   }
 
@@ -69,7 +96,10 @@ export class Fleet {
     await lab.start();
     for (const path of [this.#data, this.#home]) mkdirSync(path);
     const base = await lab.build({ version: "base" });
-    for (const { name } of this.plan) this.hosts.set(name, await lab.place(name, base));
+    for (const { name } of this.plan) {
+      const storeMib = this.#options.storeMib?.[name];
+      this.hosts.set(name, await lab.place(name, base, storeMib === undefined ? {} : { storeMib }));
+    }
     for (const host of this.hosts.values()) this.#giveKey(host);
     this.#declare(new Map(this.plan.map(({ name }) => [name, base])));
     await this.#run("cli", "nixwave", ["init", "."]);
@@ -83,13 +113,8 @@ export class Fleet {
     this.#server = forward({ path: socket }, () =>
       connect(Number(new URL(this.#url).port), "127.0.0.1"),
     );
-    const script = [
-      join(import.meta.dirname, "forwarder.ts"),
-      LAB_ADDRESS,
-      String(CP_PORT),
-      socket,
-    ];
-    lab.begin([process.execPath, "--import", "tsx", ...script]);
+    const script = [join(import.meta.dirname, "forwarder.ts"), CP_ADDRESS, String(CP_PORT), socket];
+    lab.begin([process.execPath, ...script], "beyond the link");
     await Promise.all([...this.hosts.values()].map((host) => this.#boot(host)));
     await until(
       { what: "every agent's first word", timeoutSecs: START_SECS, stop: never },
@@ -119,15 +144,14 @@ export class Fleet {
     const config = {
       host: host.name,
       channel: this.rules.channel,
-      controlPlane: `https://${LAB_ADDRESS}:${CP_PORT}`,
+      controlPlane: `https://${CP_ADDRESS}:${CP_PORT}`,
       controlPlaneName: "127.0.0.1",
       authority: "/etc/nixwave/ca.pem",
       enrolment: { sshHostKey: `/${SSH_HOST_KEY}` },
       root: "/etc/nixwave/root.json",
       stateDir: "/var/lib/nixwave",
       activation: { backend: "nixos", caches: [cacheUrl], trustedKeys: [trustedKey] },
-      heartbeatSecs: 2,
-      pollWaitSecs: 10,
+      ...(this.#options.pace ?? { heartbeatSecs: 2, pollWaitSecs: 10 }),
     };
     write("etc/nixwave/agent.json", JSON.stringify(config));
     await host.boot();
@@ -162,6 +186,7 @@ export class Fleet {
   async release(
     plan: SystemPlan,
     own: Readonly<Record<string, Partial<SystemPlan>>> = {},
+    more: Publishing = {},
   ): Promise<Released> {
     const closures = new Map<string, ClosureHash>();
     for (const { name } of this.plan) {
@@ -169,21 +194,47 @@ export class Fleet {
       await this.lab.push(closure);
       closures.set(name, closure);
     }
-    return await this.publish(plan.version, closures);
+    return await this.publish(plan.version, closures, more);
   }
 
   /** Releases closures that are in the cache already, or that a test has withheld from it. */
-  async publish(note: string, closures: ReadonlyMap<string, ClosureHash>): Promise<Released> {
-    this.#declare(closures);
+  async publish(
+    note: string,
+    closures: ReadonlyMap<string, ClosureHash>,
+    more: Publishing = {},
+  ): Promise<Released> {
+    this.#declare(closures, more);
     const printed = await this.#run("cli", "nixwave", ["release", "--note", note, "--json"]);
     const id = rolloutIn(printed);
     if (id === null) throw new Error(`nixwave release made no rollout: ${printed}`);
     return { rolloutId: id, closures };
   }
 
-  #declare(closures: ReadonlyMap<string, ClosureHash>): void {
-    const keys = { closures, sshHostKeys: this.#sshHostKeys };
-    writeFileSync(join(this.#home, "fleet.yaml"), declarationOf(this.plan, this.rules, keys));
+  #declare(
+    closures: ReadonlyMap<string, ClosureHash>,
+    { digests = new Map(), policy = {} }: Publishing = {},
+  ): void {
+    const keys = { closures, digests, sshHostKeys: this.#sshHostKeys };
+    const rules = { ...this.rules, policy: { ...this.rules.policy, ...policy } };
+    writeFileSync(join(this.#home, "fleet.yaml"), declarationOf(this.plan, rules, keys));
+  }
+
+  /** What `nixwave` prints for an operator. */
+  async screen(...args: readonly string[]): Promise<string> {
+    const { authority, cert, key } = this.#operator;
+    const env = {
+      NIXWAVE_CP: this.#url,
+      NIXWAVE_AUTHORITY: authority,
+      NIXWAVE_CERT: cert,
+      NIXWAVE_CERT_KEY: key,
+    };
+    const { stdout, stderr } = await runScript({
+      script: BIN("cli", "nixwave"),
+      args,
+      cwd: this.#home,
+      env,
+    });
+    return `${stdout}${stderr}`;
   }
 
   async #run(app: string, name: string, args: readonly string[]): Promise<string> {
@@ -267,6 +318,25 @@ export class Fleet {
     });
     const items = page.ok ? page.value.items : [];
     return items.map((line) => (line.kind === "AgentEvent" ? line.line : JSON.stringify(line)));
+  }
+
+  /** What the agent of a host told of a rollout, with its numbers, in the order of the log. */
+  async told(host: string, { rolloutId: rollout }: Released) {
+    const query = { host: named(host), rollout, kind: "AgentEvent", limit: 500 } as const;
+    const page = await this.client.call("getEvents", { query });
+    if (!page.ok) throw new Error(`the log can't be read: ${page.error.code}`);
+    return page.value.items.flatMap((line) => {
+      if (line.kind !== "AgentEvent") return [];
+      const decoded = decodeLine(line.line);
+      if (!decoded.ok) throw new Error(decoded.error.reason);
+      return [decoded.value];
+    });
+  }
+
+  /** The closure that a host runs, as its own link names it. */
+  async runs(host: string): Promise<string> {
+    const path = await this.host(host).must("readlink", "/run/current-system");
+    return path.trim().replace("/nix/store/", "");
   }
 
   async stop(): Promise<void> {

@@ -47,6 +47,7 @@ export class NspawnHost {
   readonly name: string;
   readonly root: string;
   readonly #plan: HostPlan;
+  #hasOwnStore = false;
   #child: ChildProcess | null = null;
   #leader: string | null = null;
 
@@ -57,9 +58,22 @@ export class NspawnHost {
     makeRoot(this.root, plan);
   }
 
+  get address(): string {
+    return this.#plan.address;
+  }
+
   get leader(): string {
     if (this.#leader === null) throw new Error(`${this.name} is not up`);
     return this.#leader;
+  }
+
+  /** From now on /nix is a file system of its own: what fills it has no room there, and nowhere else. Before anything is in it. */
+  async limitStore(mib: number): Promise<void> {
+    const nix = join(this.root, "nix");
+    await command(["mount", "-t", "tmpfs", "-o", `size=${mib}m`, "nixwave-test", nix]);
+    this.#hasOwnStore = true;
+    for (const folder of ["store", "var/nix/profiles"])
+      mkdirSync(join(nix, folder), { recursive: true });
   }
 
   async boot(): Promise<void> {
@@ -137,8 +151,14 @@ export class NspawnHost {
   /** A power cut: nothing inside gets a word. Store, profile and journal survive, /run does not. */
   async powerCut(): Promise<void> {
     const child = this.#child;
-    if (child === null || this.#leader === null) return;
-    process.kill(Number(this.#leader), "SIGKILL");
+    if (child === null) return;
+    // One that has ended by itself has no leader any more, and its number may be somebody else's; one that never came up has
+    // one that nobody has waited for.
+    const leader = this.#leader ?? childOf(child.pid ?? 0);
+    if (isRunning(child)) {
+      if (leader === null) child.kill("SIGKILL");
+      else kill(leader);
+    }
     await ended(child);
     this.#leader = null;
     this.#child = null;
@@ -155,8 +175,17 @@ export class NspawnHost {
     await this.boot();
   }
 
+  /** Comes back when the host has ended by itself. */
+  async died(): Promise<void> {
+    const child = this.#child;
+    if (child === null) throw new Error(`${this.name} is not up`);
+    await ended(child);
+    this.#leader = null;
+  }
+
   async remove(): Promise<void> {
     await this.powerCut();
+    if (this.#hasOwnStore) await command(["umount", join(this.root, "nix")]);
     for (const kind of CGROUPS) removeCgroup(this.#cgroup(kind));
   }
 
@@ -165,8 +194,19 @@ export class NspawnHost {
   }
 }
 
+function kill(pid: string): void {
+  try {
+    process.kill(Number(pid), "SIGKILL");
+  } catch {
+    // It ended at this very moment.
+  }
+}
+
+const isRunning = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode === null && signalCode === null;
+
 async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  if (isRunning(child)) await once(child, "exit");
 }
 
 function childOf(pid: number): string | null {

@@ -7,7 +7,8 @@ export default defineProject({
     include: ["**/*.test.ts"],
     testTimeout: 180_000,
     hookTimeout: 120_000,
-    // Two labs at once would only wait for the two cores.
-    fileParallelism: false,
+    // One file waits for five minutes; a third at once would only wait for the two cores.
+    maxWorkers: 2,
+    sequence: { groupOrder: 1 },
   },
 });
