@@ -1,4 +1,4 @@
-import type { RolloutId } from "@nixwave/effects";
+import type { ClosureHash, RolloutId } from "@nixwave/effects";
 import type { HostRow, RolloutView } from "@nixwave/protocol";
 import type { Board } from "./board.ts";
 import { NotReached, pause } from "./deadline.ts";
@@ -118,6 +118,20 @@ export async function assertHalted({ fleet }: Stage, rolloutId: RolloutId): Prom
     throw new NotReached(
       `expected one reverted host and ${hosts - 1} that did not move, not ${JSON.stringify(counts)}`,
     );
+  }
+}
+
+/** What each host runs, as its own link has it: nobody is asked. */
+export const runningOf = ({ hosts, kind }: DemoFleet): ReadonlyMap<string, ClosureHash | null> =>
+  new Map(hosts.map(({ name }) => [name, kind.running(name)]));
+
+export function assertRunning(
+  fleet: DemoFleet,
+  expected: ReadonlyMap<string, ClosureHash | null>,
+): void {
+  for (const [host, closure] of runningOf(fleet)) {
+    if (closure !== null && closure === expected.get(host)) continue;
+    throw new NotReached(`${host} was expected to run ${expected.get(host)}, not ${closure}`);
   }
 }
 

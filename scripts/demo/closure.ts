@@ -84,9 +84,10 @@ esac
 }
 
 /** As one word of the shell, whatever is in it. */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-function healthChecks(plan: ClosurePlan): unknown {
+/** The declared probes. */
+export function healthChecks(plan: ClosurePlan): unknown {
   const { address, port } = plan.service;
   const every = { intervalSecs: plan.probeIntervalSecs, timeoutSecs: 2 };
   return {

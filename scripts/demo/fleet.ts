@@ -5,7 +5,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,7 +18,6 @@ import {
 } from "@nixwave/effects";
 import { type Client, client } from "@nixwave/protocol";
 import { newSshHostKey } from "@nixwave/testkit";
-import { makeClosure } from "./closure.ts";
 import { type Awaited, NotReached, until } from "./deadline.ts";
 import {
   DEMO_RULES,
@@ -29,11 +27,18 @@ import {
   EIGHT_HOSTS,
   PROBE_INTERVAL_SECS,
 } from "./declaration.ts";
+import { type DemoHosts, DirectoryHosts, hostRoot } from "./hosts.ts";
 import { httpsPort } from "./httpsPort.ts";
 import { type OperatorFiles, operatorFiles } from "./operator.ts";
-import { type Ended, runScript, type StartedProcess, startProcess } from "./process.ts";
+import {
+  type Ended,
+  type ProcessPlan,
+  runScript,
+  type StartedProcess,
+  startCommand,
+  startProcess,
+} from "./process.ts";
 import { type Service, startService } from "./service.ts";
-import { endUnits } from "./unit.ts";
 
 const ROOT = dirname(dirname(import.meta.dirname));
 const BIN = {
@@ -61,6 +66,8 @@ export interface FleetOptions {
   /** Added to the environment of every process, by its name: crash points, for instance. */
   readonly envOf?: (name: string) => Readonly<Record<string, string>>;
   readonly stop?: AbortSignal;
+  /** What its hosts are; folders of links, unless said otherwise. */
+  readonly kind?: (folder: string) => DemoHosts;
 }
 
 /** What a version of the demo's service is like: `sick` hosts answer their health check with 503 and this reason. */
@@ -85,6 +92,7 @@ export class DemoFleet {
   /** The command line's program. */
   readonly nixwave: string = BIN.cli;
   readonly channel: Channel;
+  readonly kind: DemoHosts;
   private readonly options: FleetOptions;
   private readonly stopSignal: AbortSignal;
   private readonly processes = new Map<string, StartedProcess>();
@@ -104,13 +112,12 @@ export class DemoFleet {
     this.home = join(this.folder, "fleet");
     this.data = join(this.folder, "cp");
     this.operator = operatorFiles(this.folder, OPERATOR);
-    for (const name of ["fleet", "cp", "closures", "logs", "hosts"]) {
-      mkdirSync(join(this.folder, name));
-    }
+    for (const name of ["fleet", "cp", "logs", "hosts"]) mkdirSync(join(this.folder, name));
+    this.kind = options.kind?.(this.folder) ?? new DirectoryHosts(this.folder);
   }
 
   root(host: string): string {
-    return join(this.folder, "hosts", host, "root");
+    return hostRoot(this.folder, host);
   }
   stateDir(host: string): string {
     return join(this.folder, "hosts", host, "state");
@@ -142,8 +149,9 @@ export class DemoFleet {
     this.service = await startService((host) =>
       this.hosts.some(({ name }) => name === host) ? this.root(host) : null,
     );
-    const base = this.closures({ version: "app-0" });
-    for (const { name } of this.hosts) this.install(name, base.get(name) ?? "");
+    await this.kind.start();
+    const base = await this.closures({ version: "app-0" });
+    for (const [name, closure] of base) await this.install(name, closure);
     this.writeDeclaration(base);
     await this.mustRun(BIN.cli, ["init", "."], this.home);
     await this.mustRun(BIN.cp, ["init", "--data", this.data]);
@@ -168,7 +176,8 @@ export class DemoFleet {
     const { data, home } = this;
     const what = ["--repository", join(home, "releases"), "--root", join(home, "root.json")];
     const where = ["--data", data, "--listen", listen, "--ready-file", readyFile];
-    const cp = this.begin(CP, BIN.cp, ["serve", ...what, ...where, ...args]);
+    const serve = ["serve", ...what, ...where, ...args];
+    const cp = this.begin(CP, (plan) => startProcess({ ...plan, script: BIN.cp, args: serve }));
     const served = "a control plane that serves";
     const address = await this.until({ what: served, timeoutSecs: START_SECS }, async () => {
       if (!cp.isRunning()) return { ended: true };
@@ -191,16 +200,15 @@ export class DemoFleet {
       enrolment: { sshHostKey: this.sshHostKey(host) },
       root: join(this.home, "root.json"),
       stateDir: this.stateDir(host),
-      activation: {
-        backend: "directory",
-        root: this.root(host),
-        closures: join(this.folder, "closures"),
-      },
+      activation: this.kind.activation(host),
       heartbeatSecs: 2,
       pollWaitSecs: this.options.pollWaitSecs ?? 30,
     };
     writeFileSync(config, `${JSON.stringify(settings, null, 2)}\n`);
-    return this.begin(host, BIN.agent, ["run", "--config", config]);
+    const program = this.kind.program(host, [BIN.agent, "run", "--config", config]);
+    return this.begin(host, (plan) =>
+      startCommand({ ...plan, ...program, env: { ...program.env, ...plan.env } }),
+    );
   }
 
   /** What the host's service says that it is, as its last switch left it. */
@@ -247,27 +255,24 @@ export class DemoFleet {
   }
 
   /** Makes one closure per host of a version of the service. */
-  closures({ version, sick }: Version): ReadonlyMap<string, ClosureHash> {
+  async closures({ version, sick }: Version): Promise<ReadonlyMap<string, ClosureHash>> {
     const { service } = this;
     if (service === null) throw new Error("the demo's service was not started yet");
-    return new Map(
-      this.hosts.map(({ name }) => [
-        name,
-        makeClosure(join(this.folder, "closures"), {
-          host: name,
-          version,
-          ailment: sick?.hosts.includes(name) === true ? sick.reason : null,
-          service: { address: service.address, port: service.port },
-          probeIntervalSecs: PROBE_INTERVAL_SECS,
-          switchSecs: this.options.switchSecs ?? 0.5,
-        }),
-      ]),
+    return await this.kind.make(
+      this.hosts.map(({ name }) => ({
+        host: name,
+        version,
+        ailment: sick?.hosts.includes(name) === true ? sick.reason : null,
+        service: { address: service.address, port: service.port },
+        probeIntervalSecs: PROBE_INTERVAL_SECS,
+        switchSecs: this.options.switchSecs ?? 0.5,
+      })),
     );
   }
 
   /** Makes the closures and releases them with `nixwave release`, as an operator would. */
   async release(version: Version): Promise<RolloutId> {
-    this.writeDeclaration(this.closures(version));
+    this.writeDeclaration(await this.closures(version));
     const made = await this.mustRun(
       BIN.cli,
       ["release", "--note", version.version, "--json"],
@@ -330,17 +335,19 @@ export class DemoFleet {
     await Promise.all(running.map(({ ended }) => ended));
     clearTimeout(killer);
     await this.service?.stop();
-    for (const { name } of this.hosts) endUnits(this.root(name));
+    for (const { name } of this.hosts) this.kind.endUnits(name);
+    await this.kind.stop();
     if (options.keepFiles !== true)
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  private begin(name: string, script: string, args: readonly string[]): StartedProcess {
+  private begin(
+    name: string,
+    start: (plan: Omit<ProcessPlan, "script" | "args">) => StartedProcess,
+  ): StartedProcess {
     if (this.isRunning(name)) throw new Error(`${name} runs already`);
-    const started = startProcess({
+    const started = start({
       name,
-      script,
-      args,
       cwd: this.folder,
       env: { ...this.options.envOf?.(name) },
       logFile: this.logFile(name),
@@ -370,16 +377,14 @@ export class DemoFleet {
     throw new NotReached(`${args[0]} ended with ${code}: ${stderr.trim()}`);
   }
 
-  /** A host as it came from its installer: running, profile and boot default are one closure. */
-  private install(host: string, closure: string): void {
+  /** A host as it came from its installer, with the service that its first closure is. */
+  private async install(host: string, closure: ClosureHash): Promise<void> {
     const root = this.root(host);
     mkdirSync(join(root, "service"), { recursive: true });
     const { privateText, publicLine } = newSshHostKey(`root@${host}`);
     writeFileSync(this.sshHostKey(host), privateText, { mode: 0o600 });
     this.sshHostKeys.set(host, publicLine);
-    for (const name of ["current-system", "profile", "boot"]) {
-      symlinkSync(join(this.folder, "closures", closure), join(root, name));
-    }
+    await this.kind.install(host, closure);
     writeFileSync(join(root, "service/health"), "ok\n");
     writeFileSync(join(root, "service/version"), "app-0\n");
   }

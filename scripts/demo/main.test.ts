@@ -1,55 +1,11 @@
-import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-
-const ROOT = dirname(dirname(import.meta.dirname));
-
-/** Processes whose command line or environment names the folder. */
-function processesOf(folder: string): readonly string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) =>
-      ["cmdline", "environ"].some((file) => {
-        try {
-          return readFileSync(`/proc/${pid}/${file}`, "utf8").includes(folder);
-        } catch {
-          return false;
-        }
-      }),
-    );
-}
-
-/** Starts the demo, interrupts it at the first line that fits, and comes back when it has ended. */
-function interrupt(
-  at: RegExp,
-): Promise<{ code: number | null; output: string; seen: readonly string[] }> {
-  const demo = spawn(process.execPath, [join(ROOT, "scripts/demo/main.ts"), "--ci"], {
-    cwd: ROOT,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  let seen: readonly string[] = [];
-  const read = (chunk: Buffer): void => {
-    output += chunk.toString("utf8");
-    if (seen.length > 0 || !at.test(output)) return;
-    seen = processesOf(folderIn(output));
-    demo.kill("SIGINT");
-  };
-  demo.stdout.on("data", read);
-  demo.stderr.on("data", read);
-  return new Promise((resolve, reject) => {
-    demo.once("error", reject);
-    demo.once("close", (code) => {
-      resolve({ code, output, seen });
-    });
-  });
-}
-
-const folderIn = (output: string): string => /in (\S+nixwave-demo-\S+)/.exec(output)?.[1] ?? "";
+import { folderIn, processesOf, runDemo } from "./demoRun.fixture.ts";
 
 test("Ctrl-C in the middle of a switch leaves no process and no file behind", async () => {
-  const { code, output, seen } = await interrupt(/canary-1 +░ activating/);
+  const { code, output, seen } = await runDemo([], /canary-1 +░ activating/);
   expect(code, output).toBe(130);
   const folder = folderIn(output);
   expect(folder).not.toBe("");
@@ -58,3 +14,13 @@ test("Ctrl-C in the middle of a switch leaves no process and no file behind", as
   expect(processesOf(folder)).toEqual([]);
   expect(existsSync(folder)).toBe(false);
 }, 120_000);
+
+test("--nix without Nix is one line that says what to do, and nothing is begun", () => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(import.meta.dirname, "main.ts"), "--nix"],
+    { env: { PATH: "/nowhere" }, encoding: "utf8" },
+  );
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+  expect(stderr).toMatch(/^demo: --nix .* Install Nix .*pnpm demo needs none\.\n$/);
+});

@@ -2,22 +2,32 @@ import { parseArgs } from "node:util";
 import { Board } from "./board.ts";
 import {
   assertHalted,
+  assertRunning,
   badRelease,
   canaryOf,
   goodRelease,
+  runningOf,
   type Stage,
   showWhy,
 } from "./chapters.ts";
 import { NotReached } from "./deadline.ts";
 import { CP, DemoFleet } from "./fleet.ts";
+import { sayOfNix } from "./nixChapter.ts";
+import { NixHosts, withoutNix } from "./nixHosts.ts";
 
 const USAGE = `pnpm demo            a minute: a good release, a bad one that rolls itself back, the fix
 pnpm demo --keep     the same, and then it stays up for you to try things
+pnpm demo --nix      the same with real Nix: built, signed, fetched from a binary cache by hosts that have a /nix each; needs Nix and Linux
 pnpm demo --ci       no board, and a non-zero exit code with a sentence where a chapter does not end as it must
 `;
 
 const { values } = parseArgs({
-  options: { keep: { type: "boolean" }, ci: { type: "boolean" }, help: { type: "boolean" } },
+  options: {
+    keep: { type: "boolean" },
+    nix: { type: "boolean" },
+    ci: { type: "boolean" },
+    help: { type: "boolean" },
+  },
 });
 
 const interrupted = new AbortController();
@@ -47,6 +57,8 @@ async function tellTheStory(stage: Stage): Promise<void> {
   board.say(
     `One control plane and ${fleet.hosts.length} agents, all processes of their own, in ${fleet.folder}`,
   );
+  if (fleet.kind instanceof NixHosts)
+    board.say("Each host has a /nix of its own, below that folder; this machine's is not touched.");
   await fleet.start();
   board.say(`The control plane serves ${fleet.url}; every host runs app-0.`);
   const held = await goodRelease(
@@ -59,11 +71,14 @@ async function tellTheStory(stage: Stage): Promise<void> {
       `the good release was expected to show a budget and an edge that hold, and showed ${JSON.stringify(held)}`,
     );
   }
+  const before = runningOf(fleet);
   const bad = await badRelease(stage, "app-2", "2. A bad release: its probe fails on the canary");
   await assertHalted(stage, bad);
+  assertRunning(fleet, before);
   board.say("The closure is quarantined, the rollout is halted, seven hosts did not move.");
   await showWhy(stage);
   await goodRelease(stage, "app-3", "3. The fix");
+  if (fleet.kind instanceof NixHosts) sayOfNix(stage, fleet.kind);
 }
 
 /** The control plane is stopped first, so that its database is whole and at rest. */
@@ -105,8 +120,16 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  const missing = values.nix === true ? withoutNix(process.env["PATH"] ?? "") : null;
+  if (missing !== null) {
+    process.stderr.write(`demo: ${missing}\n`);
+    return 1;
+  }
   const stop = interrupted.signal;
-  const fleet = new DemoFleet({ stop });
+  const fleet = new DemoFleet({
+    stop,
+    ...(values.nix === true ? { kind: (folder: string) => new NixHosts(folder) } : {}),
+  });
   const stage: Stage = { fleet, board, stop };
   try {
     await tellTheStory(stage);

@@ -7,12 +7,13 @@
   activate,
   checks,
   extra ? "",
+  path ? "/usr/bin:/bin",
 }:
 derivation {
   name = "${name}-${version}";
   system = builtins.currentSystem;
   builder = "/bin/sh";
-  PATH = "/usr/bin:/bin";
+  PATH = path;
   inherit
     script
     activate

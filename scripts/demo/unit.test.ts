@@ -38,7 +38,7 @@ test("a switch that still runs is ended; a stranger with a number that was ours 
     unit("running", ours.pid, null);
     unit("given-to-a-stranger", stranger.pid, null);
     unit("over", finished.pid, "0\n");
-    endUnits(root);
+    endUnits(join(root, "units"), `NIXWAVE_ROOT=${root}`);
     await ours.ended;
     expect(ours.child.signalCode).toBe("SIGKILL");
     expect(stranger.child.exitCode ?? stranger.child.signalCode).toBeNull();
@@ -51,6 +51,6 @@ test("a switch that still runs is ended; a stranger with a number that was ours 
 });
 
 test("a root without units is no error", () => {
-  endUnits(root);
-  endUnits(join(root, "nowhere"));
+  endUnits(root, "NIXWAVE_ROOT=/");
+  endUnits(join(root, "nowhere"), "NIXWAVE_ROOT=/");
 });
