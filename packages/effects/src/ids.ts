@@ -147,6 +147,8 @@ export const rolloutId = (channel: Channel, ref: ChannelRef): RolloutId =>
   `${channel}@${ref}` as RolloutId;
 
 export const FIRST_ATTEMPT: Attempt = 1 as Attempt;
-export const nextAttempt = (attempt: Attempt): Attempt => (attempt + 1) as Attempt;
+/** Behind the last that there is comes none: whoever claims to be there waits for the next release, and breaks nothing. */
+export const nextAttempt = (attempt: Attempt): Attempt =>
+  isAttempt(attempt + 1) ? ((attempt + 1) as Attempt) : attempt;
 /** The number after the last one given; 0 stands for "none yet". */
 export const nextSeq = (last: Seq | 0): Seq => (last + 1) as Seq;

@@ -12,6 +12,12 @@ import type { Change } from "../journal/change.ts";
 import { mayPass, type ReleaseRefusal } from "../releases.ts";
 import { type Decision, decided, ignored, log, only, type Situation, step } from "./decision.ts";
 
+/**
+ * Attempts go up by one, with each lost journal and each retry of an operator's, so no host ever comes to this one. Whoever offers a
+ * later one would leave none behind it for an honest control plane.
+ */
+const ATTEMPT_MAX = 1_000_000;
+
 type Received = Extract<DispatchInput, { kind: "DispatchReceived" }>;
 type VerifiedInput = Extract<DispatchInput, { kind: "ReleaseVerified" }>;
 type Refused = Extract<DispatchInput, { kind: "ReleaseRefused" }>;
@@ -26,6 +32,7 @@ export function dispatchReceived(input: Received, at: Situation): Decision {
       asks: [{ kind: "Heartbeat" }],
     });
   }
+  if (offer.attempt > ATTEMPT_MAX) return dropped(offer, at, "no host comes to that attempt");
   if (at.now > leaseUntil) return dropped(offer, at, "its lease is over");
   if (offer.channel !== at.channel)
     return rejected(offer, at, {

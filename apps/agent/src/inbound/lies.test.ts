@@ -1,4 +1,11 @@
-import { addSecs, type ChannelRef, type ClosureHash, type Release } from "@nixwave/effects";
+import {
+  addSecs,
+  type ChannelRef,
+  type ClosureHash,
+  FIRST_ATTEMPT,
+  isAttempt,
+  type Release,
+} from "@nixwave/effects";
 import { edge, Forger, NOW, stable } from "@nixwave/protocol/attacks.fixture";
 import { closure, hostName, rollout, START } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -107,6 +114,21 @@ describe("a control plane that lies is refused, and the refusal reaches the log 
     await on.becomes(release, "Converged");
     await on.world.pass(5);
     on.expectParity(release);
+  });
+
+  test("an attempt that no host comes to, and then the truth: it is dropped, and leaves the attempts as they were", async () => {
+    const release = publish(closure("new"));
+    const last = FIRST_ATTEMPT + 1_000_000;
+    if (!isAttempt(last)) throw new Error("a million and one is an attempt");
+    on.world.cp.lie = (offer) => ({ ...offer, attempt: last });
+    on.world.cp.dispatch(release);
+    await on.world.pass(200);
+    expect(on.world.machine.fired).toEqual([]);
+    expect(on.world.record(release)).toBeNull();
+    on.world.cp.lie = (offer) => offer;
+    on.world.cp.dispatch(release);
+    await on.becomes(release, "Converged");
+    expect(on.world.record(release)?.attempt).toBe(FIRST_ATTEMPT);
   });
 
   test("an older release, signed once and no longer current", async () => {

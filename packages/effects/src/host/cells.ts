@@ -48,10 +48,14 @@ const ROLLBACK_RETRY_MINUTES_LAST = 60;
 /** The written "no" of the table. */
 export const illegal = (): Verdict => refused("illegal-in-state");
 
-/** Which attempts may be answered: the pending one or the next; under another journal, which has forgotten, any from the record's on. */
+/**
+ * Which attempts may be answered: the next; under another journal, which has forgotten, or while nothing is acknowledged, any from the
+ * record's on. A host takes the first attempt that it hears of; where that was nobody's, the mirror goes on from there, or the two
+ * would never speak of the same one again.
+ */
 function mayAnswer(state: HostRollout, attempt: Attempt, newStream: boolean): boolean {
-  if (newStream) return attempt >= state.attempt;
-  return attempt === state.attempt + 1 || (state.kind === "Pending" && attempt === state.attempt);
+  if (newStream || state.kind === "Pending") return attempt >= state.attempt;
+  return attempt === state.attempt + 1;
 }
 
 export function acknowledge(
@@ -88,8 +92,8 @@ export function reject(
   const lastReject: LastReject = { attempt, code, reason, retryable, rejectedAt, count };
   if (!newStream) {
     // A dispatch that was withdrawn and queued again has other instants, and the agent's record is of the one that it answers.
-    const isPending = state.kind === "Pending" && state.attempt === attempt;
-    return stayed({ ...state, lastReject, ...(isPending ? { dispatchedAt, soakDueAt } : {}) });
+    const answers = state.kind === "Pending" ? { attempt, dispatchedAt, soakDueAt } : {};
+    return stayed({ ...state, lastReject, ...answers });
   }
   const pending: Pending = {
     kind: "Pending",

@@ -137,13 +137,18 @@ describe("the table of state × event, cell by cell", () => {
   }
 });
 
+const attemptOf = (number: number): HostRollout["attempt"] => {
+  if (isAttempt(number)) return number;
+  throw new Error(`${number} is no attempt`);
+};
+
 describe("an event that is legal in its state, and wrong all the same", () => {
   const refusal = (state: HostState, over: Partial<Record<string, unknown>>, kind: EventKind) => {
     const record = RECORDS[state];
     return transition(record, envelope(record, { ...eventsFor(record)[kind], ...over })).outcome;
   };
   test.each([
-    ["Pending", "DispatchAck", { attempt: 3 }, "wrong-attempt"],
+    ["Soaking", "DispatchAck", { attempt: 3 }, "wrong-attempt"],
     ["Converged", "DispatchAck", { attempt: 1 }, "wrong-attempt"],
     [
       "Pending",
@@ -151,7 +156,7 @@ describe("an event that is legal in its state, and wrong all the same", () => {
       { rollbackTarget: RECORDS.Pending.targetClosure },
       "rollback-target-is-target",
     ],
-    ["Pending", "DispatchReject", { attempt: 9 }, "wrong-attempt"],
+    ["Soaking", "DispatchReject", { attempt: 9 }, "wrong-attempt"],
     [
       "Activating",
       "ActivationCompleted",
@@ -178,6 +183,23 @@ describe("an event that is legal in its state, and wrong all the same", () => {
   ] as const)("%s × %s %o: %s", (state, kind, over, code) => {
     expect(refusal(state, over, kind)).toEqual({ kind: "refused", code });
   });
+
+  test.each(["DispatchAck", "DispatchReject"] as const)(
+    "Pending × %s of a later attempt: the record goes on from there, on both sides",
+    (kind) => {
+      const record = RECORDS.Pending;
+      const later = { ...record, attempt: attemptOf(7) };
+      const event = { ...eventsFor(record)[kind], attempt: attemptOf(7) };
+      const here = transition(record, envelope(record, event));
+      expect(here.outcome.kind).toBe(kind === "DispatchAck" ? "moved" : "stayed");
+      expect(here.state).toEqual(transition(later, envelope(later, event)).state);
+      const earlier = { ...event, attempt: attemptOf(6) };
+      expect(transition(later, envelope(later, earlier)).outcome).toEqual({
+        kind: "refused",
+        code: "wrong-attempt",
+      });
+    },
+  );
 
   test("a fourth start of one attempt is refused: a switch must not take its host down for ever", () => {
     let record: HostRollout = RECORDS.Activating;

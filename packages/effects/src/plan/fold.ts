@@ -148,7 +148,7 @@ export function queuedDispatch(
   };
 }
 
-/** A host's answer to its dispatch, also to a withdrawn one; the same reference if it is about another attempt. */
+/** A host's answer to its dispatch, also to a withdrawn one; the same reference if it is about an earlier attempt. */
 export function answeredDispatch(
   dispatch: Dispatch,
   event: DispatchAck | DispatchReject,
@@ -159,8 +159,8 @@ export function answeredDispatch(
     return event.attempt >= dispatch.attempt && dispatch.state !== "acknowledged"
       ? { ...dispatch, state: "acknowledged", changedAt: now }
       : dispatch;
-  const isSame = event.attempt === dispatch.attempt && !isAnswered;
-  return isSame ? { ...dispatch, state: "rejected", changedAt: now } : dispatch;
+  const isIt = event.attempt >= dispatch.attempt && !isAnswered;
+  return isIt ? { ...dispatch, state: "rejected", changedAt: now } : dispatch;
 }
 
 /**
