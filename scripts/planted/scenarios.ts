@@ -67,6 +67,7 @@ const scenario = (over: Partial<Scenario>): Scenario => ({
   calmAtMs: CALM_AT_MS,
   pollWaitSecs: 60,
   inFiles: false,
+  isSigned: false,
   hosts: hosts(1, 1, 1),
   releases: [release()],
   faults: [],

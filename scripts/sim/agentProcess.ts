@@ -2,6 +2,7 @@ import {
   type Agent,
   type AgentHttp,
   type AgentPorts,
+  AnswerTooLong,
   type HttpAnswer,
   type HttpRequest,
   hashedReleases,
@@ -11,9 +12,16 @@ import {
   type RunResult,
   startAgent,
 } from "@nixwave/agent";
-import { type Channel, type EmitMetric, type HostName, isJournalId } from "@nixwave/effects";
+import {
+  type Channel,
+  type EmitLog,
+  type EmitMetric,
+  type HostName,
+  isJournalId,
+} from "@nixwave/effects";
 import { exchange, type LinkPorts, type SeededRandom, type SimTime } from "@nixwave/testkit";
 import { type ArmedCrash, Life, SimulatedCrash } from "./crash.ts";
+import type { HostTrust } from "./hostTrust.ts";
 import type { JournalDisk } from "./journalDisk.ts";
 import type { Machine } from "./machine.ts";
 
@@ -25,12 +33,16 @@ export interface HostParts {
   readonly link: LinkPorts;
   readonly pollWaitSecs: number;
   readonly disk: JournalDisk;
+  /** Null where nothing is signed: only hashes vouch for releases. */
+  readonly trust: HostTrust | null;
   readonly serve: (request: HttpRequest, gone: AbortSignal) => Promise<HttpAnswer>;
   readonly onCrash: (armed: ArmedCrash) => void;
   /** A record of this host has moved, and that was committed. */
   readonly onMoved: (metric: EmitMetric) => void;
   /** An answer to events has reached the agent. */
   readonly onAcked: (request: HttpRequest, answer: HttpAnswer) => void;
+  /** A line of its log; written after the commit of what it tells. */
+  readonly onLog: (line: EmitLog) => void;
   readonly onBug: (message: string) => void;
   readonly say: (what: string) => void;
 }
@@ -63,6 +75,10 @@ export class SimHost {
   constructor(parts: HostParts, machine: Machine) {
     this.#parts = parts;
     this.machine = machine;
+  }
+
+  get trust(): HostTrust | null {
+    return this.#parts.trust;
   }
 
   get disk(): JournalDisk {
@@ -123,7 +139,7 @@ export class SimHost {
       journal,
       activation: this.machine.activationFor(() => life.dead),
       controlPlane,
-      releases: hashedReleases(journal, ports.http),
+      releases: this.trust?.releases(journal, controlPlane) ?? hashedReleases(journal, ports.http),
       ports,
       redact: (text) => text,
       metrics: {
@@ -132,7 +148,7 @@ export class SimHost {
         countWithheld: () => undefined,
       },
       logs: {
-        write: () => undefined,
+        write: (line) => this.#parts.onLog(line),
         trouble: (message, cause) => {
           if (isOurBug(cause)) onBug(`${message}: ${stackOf(cause)}`);
         },
@@ -221,6 +237,7 @@ export class SimHost {
         try {
           const given = await exchange(link, { deliver, timeoutMs, signals });
           if (life.dead) return await new Promise<never>(() => {});
+          if (given.body.length > request.answerBytesMax) throw new AnswerTooLong(request.url);
           if (given.status === 200 && request.url.endsWith(EVENTS))
             this.#parts.onAcked(request, given);
           return given;

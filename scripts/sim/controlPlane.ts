@@ -4,6 +4,7 @@ import {
   agentHandlers,
   type Batch,
   createWriter,
+  type LogFields,
   ParkedPolls,
   RateLimit,
   ReleaseWatch,
@@ -154,12 +155,15 @@ export class SimControlPlane {
       soon: (call: () => void) => void timer.after(0, call),
     };
     const log = {
-      log: (level: string, message: string, fields: object) => {
+      log: (level: string, message: string, fields: LogFields) => {
         if (message.includes("could not be decided")) onBug(JSON.stringify(fields));
         else if (level === "error")
           this.#parts.say(`log: ${message.replace(this.disk.place, "cp.db")}`);
+        else if (message.startsWith("the repository"))
+          this.#parts.say(repositoryText(message, fields));
       },
     };
+    const opened = await repository.opened(clock, log);
     const polls = new ParkedPolls(PARKED_MAX);
     const writer = await createWriter({
       store: this.#watched(this.disk.store({ point: (at) => life.pass(at) })),
@@ -179,15 +183,15 @@ export class SimControlPlane {
       reader: NO_READER,
       polls,
       limit: new RateLimit(),
-      mirrored: { metadata: async () => null, target: async () => null },
+      mirrored: opened.mirrored,
       unitLogs: new UnitLogs(null),
       clock,
       timer: cpTimer,
     });
     onReady();
     const watch = new ReleaseWatch({
-      source: repository.source,
-      fingerprint: async () => repository.fingerprint(),
+      source: opened.source,
+      fingerprint: opened.fingerprint,
       submit: writer.submit,
       known: () => writer.fleet().channels(),
       wantsHeld: () => writer.wantsHeld(),
@@ -213,6 +217,9 @@ export class SimControlPlane {
     };
   }
 }
+
+const repositoryText = (message: string, { reason }: LogFields): string =>
+  reason === undefined ? message : `${message}: ${reason}`;
 
 const NO_METRICS = {
   count: () => undefined,

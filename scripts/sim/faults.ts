@@ -21,6 +21,7 @@ export function arm(world: World): void {
 function calm(world: World): void {
   world.say("world", "no more faults");
   world.weather.clear();
+  world.adversary?.end();
   world.cp.isDiskFull = false;
   for (const clone of world.clones.splice(0)) {
     clone.kill();
@@ -76,6 +77,9 @@ function strike(world: World, fault: Fault): void {
     case "restored":
     case "set-back":
       return lose(world, fault, world.backups.get(fault) ?? null);
+    case "lies":
+    case "mirror-attacks":
+      return world.adversary?.strike(fault);
     case "operator":
       return operate(world, fault.action, fault);
     case "reboot":

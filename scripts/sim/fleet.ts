@@ -17,6 +17,7 @@ function fleetScenario(hosts: number): Scenario {
     calmAtMs: 0,
     pollWaitSecs: 120,
     inFiles: false,
+    isSigned: false,
     faults: [],
     hosts: Array.from({ length: hosts }, (_, index) => ({
       name: `h-${index + 1}`,

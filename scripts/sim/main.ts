@@ -1,4 +1,5 @@
 import { runFleet } from "./fleet.ts";
+import { SIGNED_EVERY, signedFrom } from "./liarPlans.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { runSeeds } from "./pool.ts";
 import { randomScenario } from "./randomScenario.ts";
@@ -9,7 +10,8 @@ import { sayTally } from "./tally.ts";
 const TOLD_MAX = 3;
 const SAY_EVERY_MS = 15_000;
 
-async function many({ from, seeds, jobs, seconds }: Options): Promise<number> {
+async function many({ from: asked, seeds, liars, jobs, seconds }: Options): Promise<number> {
+  const [from, step] = liars ? [signedFrom(asked), SIGNED_EVERY] : [asked, 1];
   const began = Date.now();
   const since = (): number => (Date.now() - began) / 1000;
   const untilMs = seconds === null ? Number.POSITIVE_INFINITY : began + seconds * 1000;
@@ -18,6 +20,7 @@ async function many({ from, seeds, jobs, seconds }: Options): Promise<number> {
   const all = await runSeeds({
     from,
     seeds,
+    step,
     jobs,
     untilMs,
     onChunk: (tally) => {
@@ -29,7 +32,9 @@ async function many({ from, seeds, jobs, seconds }: Options): Promise<number> {
       console.error(sayTally(tally, since()));
     },
   });
-  console.log(`seeds ${from} to ${from + all.worlds - 1}: ${sayTally(all, since())}`);
+  const last = from + Math.max(0, all.worlds - 1) * step;
+  const which = step === 1 ? "" : `, every ${step}th`;
+  console.log(`seeds ${from} to ${last}${which}: ${sayTally(all, since())}`);
   for (const { seed, invariant } of all.failed.slice(0, TOLD_MAX))
     console.log(`\n${await tellShrunk(seed, invariant)}`);
   return all.failed.length === 0 ? 0 : 1;

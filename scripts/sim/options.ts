@@ -6,6 +6,8 @@ export interface Options {
   /** One world alone. */
   readonly seed: number | null;
   readonly explain: boolean;
+  /** Only the worlds that are signed, in which somebody lies: one in some. */
+  readonly liars: boolean;
   readonly jobs: number;
   /** No further world begins after so many seconds. */
   readonly seconds: number | null;
@@ -14,6 +16,7 @@ export interface Options {
 }
 
 export const USAGE = `pnpm sim [--seeds N] [--from SEED] [--jobs N] [--seconds N]   seeded worlds, 10,000 by default
+pnpm sim --liars [--seeds N] …                               signed worlds alone, with a control plane that lies
 pnpm sim --seed N [--explain]                                one world; --explain tells it as a story
 pnpm sim --fleet N                                           N hosts through a release in three waves`;
 
@@ -26,6 +29,7 @@ export function readOptions(argv: readonly string[]): Options {
       from: { type: "string" },
       seed: { type: "string" },
       explain: { type: "boolean" },
+      liars: { type: "boolean" },
       jobs: { type: "string" },
       seconds: { type: "string" },
       fleet: { type: "string" },
@@ -42,6 +46,7 @@ export function readOptions(argv: readonly string[]): Options {
     from: number("from", values.from) ?? 1,
     seed: number("seed", values.seed),
     explain: values.explain ?? false,
+    liars: values.liars ?? false,
     jobs: number("jobs", values.jobs) ?? 2,
     seconds: number("seconds", values.seconds),
     fleet: number("fleet", values.fleet),

@@ -10,7 +10,7 @@ export function difference(
   // An agent has the terms once it has verified the release.
   const { terms } = own.terms === null ? own : mirror;
   const one = comparable(own, isReplaced);
-  const other = { ...comparable(mirror, isReplaced), terms };
+  const other = { ...comparable(mirror, isReplaced), terms, ...claimed(own) };
   if (own.lastSeq === 0 || isDeepStrictEqual(one, other)) return null;
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(
     (key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)),
@@ -21,6 +21,15 @@ export function difference(
   });
   return `${own.host} in ${own.rolloutId}, seq ${own.lastSeq}: ${said.join("; ")}`;
 }
+
+/**
+ * Until a release was acknowledged, closure and channel are what the dispatch said that was refused; no decision reads them, and
+ * somebody else may have said it (docs/decisions/0028).
+ */
+const claimed = (own: HostRollout): object =>
+  own.kind === "Pending" && own.lastReject !== null
+    ? { targetClosure: own.targetClosure, channel: own.channel }
+    : {};
 
 /**
  * Estimates for people are not compared. A CP that was set back may never learn of a rollout that came and went since, so

@@ -7,6 +7,8 @@ const CHUNK = 10;
 export interface PoolOptions {
   readonly from: number;
   readonly seeds: number;
+  /** From one seed to the next. */
+  readonly step: number;
   readonly jobs: number;
   readonly untilMs: number;
   readonly onChunk: (tally: Tally) => void;
@@ -16,17 +18,19 @@ export interface PoolOptions {
 export async function runSeeds({
   from,
   seeds,
+  step,
   jobs,
   untilMs,
   onChunk,
 }: PoolOptions): Promise<Tally> {
   const all = emptyTally();
   let next = from;
-  const end = from + seeds;
+  const end = from + seeds * step;
   const take = (): readonly number[] => {
     if (Date.now() >= untilMs) return [];
-    const chunk = Array.from({ length: Math.min(CHUNK, end - next) }, (_, index) => next + index);
-    next += chunk.length;
+    const length = Math.min(CHUNK, Math.ceil((end - next) / step));
+    const chunk = Array.from({ length }, (_, index) => next + index * step);
+    next += length * step;
     return chunk;
   };
   await Promise.all(

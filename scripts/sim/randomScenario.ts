@@ -1,6 +1,7 @@
 import { AGENT_CRASH_POINTS } from "@nixwave/agent";
 import { CP_CRASH_POINTS } from "@nixwave/cp";
 import { SeededRandom } from "@nixwave/testkit";
+import { isSigned, liarPlans } from "./liarPlans.ts";
 import { type Behaviour, GOOD } from "./machine.ts";
 import {
   type Fault,
@@ -20,14 +21,20 @@ export function randomScenario(seed: number): Scenario {
   const calmAtMs = random.between(180, 480) * 1000;
   const releases = releasePlans(random.stream("releases"), hosts, calmAtMs);
   const inFiles = seed % 10 === 0;
+  const faults = faultPlans(random.stream("faults"), { hosts, calmAtMs, inFiles, releases });
   return {
     seed,
     hosts,
     calmAtMs,
     pollWaitSecs: random.pick([60, 120, 120]),
     inFiles,
+    isSigned: isSigned(seed),
     releases,
-    faults: faultPlans(random.stream("faults"), { hosts, calmAtMs, inFiles, releases }),
+    faults: isSigned(seed)
+      ? [...faults, ...liarPlans(random.stream("liar"), { hosts, calmAtMs, releases })].sort(
+          (a, b) => a.atMs - b.atMs,
+        )
+      : faults,
   };
 }
 
@@ -177,7 +184,10 @@ function faultPlans(
   ).sort((a, b) => a.atMs - b.atMs);
 }
 
-const KINDS: readonly (readonly [Fault["kind"], number])[] = [
+/** Lies and attacks are drawn for themselves, and in signed worlds only. */
+type Kind = Exclude<Fault["kind"], "lies" | "mirror-attacks">;
+
+const KINDS: readonly (readonly [Kind, number])[] = [
   ["crash", 9],
   ["kill", 4],
   ["weather", 5],
@@ -206,7 +216,7 @@ const ACTIONS: readonly OperatorAction[] = [
 const KIND_LIST = KINDS.flatMap(([kind, weight]) => Array.from({ length: weight }, () => kind));
 
 /** Only files can be torn, so a world of files has many of these. */
-const CUTS: readonly Fault["kind"][] = Array.from({ length: 20 }, () => "power-cut" as const);
+const CUTS: readonly Kind[] = Array.from({ length: 20 }, () => "power-cut" as const);
 
 /** What hurts only while hosts move strikes near a release as often as not. */
 const NEAR: ReadonlySet<Fault["kind"]> = new Set([
@@ -233,7 +243,7 @@ function instantOf(
 
 function fault(
   random: SeededRandom,
-  kinds: readonly Fault["kind"][],
+  kinds: readonly Kind[],
   { hosts, calmAtMs, releases }: Pick<Scenario, "hosts" | "calmAtMs" | "releases">,
 ): Fault {
   const kind = random.pick(kinds);

@@ -1,3 +1,4 @@
+import type { CpClock, CpLogger, MirroredFiles } from "@nixwave/cp";
 import type { Channel, Release, RolloutId } from "@nixwave/effects";
 import {
   currentPath,
@@ -6,7 +7,16 @@ import {
   type WrittenRelease,
 } from "@nixwave/protocol";
 
-/** The signed releases that the world's operators publish. Outside of everything: it survives every crash. */
+/** What one process of the control plane reads. */
+export interface OpenedRepository {
+  readonly source: ReleaseSource;
+  readonly fingerprint: () => Promise<string>;
+  readonly mirrored: MirroredFiles;
+}
+
+const NOTHING_MIRRORED: MirroredFiles = { metadata: async () => null, target: async () => null };
+
+/** The releases that the world's operators publish. Outside of everything: it survives every crash. */
 export class ReleaseRepository {
   readonly releases = new Map<RolloutId, Release>();
   readonly #files = new Map<string, Uint8Array>();
@@ -26,16 +36,18 @@ export class ReleaseRepository {
     return this.#files.get(path) ?? null;
   }
 
-  fingerprint(): string {
-    return String(this.#published);
-  }
-
   isCurrent({ channel, ref }: Release): boolean {
     const bytes = this.read(currentPath(channel));
     return bytes !== null && new TextDecoder().decode(bytes).includes(ref);
   }
 
-  get source(): ReleaseSource {
+  /** For a process of the control plane that starts. */
+  async opened(_clock: CpClock, _log: CpLogger): Promise<OpenedRepository> {
+    const fingerprint = async () => String(this.#published);
+    return { source: this.#source, fingerprint, mirrored: NOTHING_MIRRORED };
+  }
+
+  get #source(): ReleaseSource {
     return releaseSource({
       read: async (path) => this.read(path),
       list: async (folder) =>

@@ -21,6 +21,7 @@ export async function route(
   const [path = "", search = ""] = request.url.slice(at).split("?");
   try {
     if (path.startsWith(RELEASES)) return releaseFile(server.repository, path);
+    if (path.startsWith(MIRROR)) return await mirroredFile(server.handlers, path, gone, request);
     const caller = callerOf(request, gone);
     const query = Object.fromEntries(new URLSearchParams(search));
     switch (path) {
@@ -52,14 +53,35 @@ export async function route(
 }
 
 const RELEASES = "/v1/releases/";
+export const MIRROR = "/v1/tuf/";
 const utf8 = new TextEncoder();
-const NOTHING: HttpAnswer = { status: 204, headers: {}, body: new Uint8Array() };
+export const NOTHING: HttpAnswer = { status: 204, headers: {}, body: new Uint8Array() };
 
 function releaseFile(repository: ReleaseRepository, path: string): HttpAnswer {
-  const bytes = repository.read(path.slice(RELEASES.length));
-  if (bytes === null) return refusal(problem("not-found", `${path} is not here`));
-  return { status: 200, headers: {}, body: bytes };
+  const found = repository.read(path.slice(RELEASES.length));
+  return found === null ? notFound(path) : bytes(found);
 }
+
+/** Of the signed repository, as the control plane has mirrored it. */
+async function mirroredFile(
+  handlers: AgentHandlers,
+  path: string,
+  gone: AbortSignal,
+  request: HttpRequest,
+): Promise<HttpAnswer> {
+  const caller = callerOf(request, gone);
+  const [kind, first = "", second = ""] = path.slice(MIRROR.length).split("/");
+  const given = { query: {}, body: null };
+  if (kind === "metadata") {
+    const asked = granted(decodeRequest("getMetadataFile", { ...given, params: { file: first } }));
+    return bytes(await handlers.getMetadataFile(asked, caller));
+  }
+  const params = { folder: first, file: second };
+  const asked = granted(decodeRequest("getTargetFile", { ...given, params }));
+  return bytes(await handlers.getTargetFile(asked, caller));
+}
+
+const bytes = (body: Uint8Array): HttpAnswer => ({ status: 200, headers: {}, body });
 
 function callerOf({ headers }: HttpRequest, gone: AbortSignal): AgentCaller {
   const name = headers[HEADER.host] ?? "";
@@ -78,17 +100,20 @@ function granted<T>(
   throw new ProblemError(decoded.error);
 }
 
-const json = (value: unknown): HttpAnswer => ({
+export const json = (value: unknown): HttpAnswer => ({
   status: 200,
   headers: { "content-type": "application/json" },
   body: utf8.encode(JSON.stringify(value)),
 });
 
-const refusal = (document: Problem): HttpAnswer => ({
+export const refusal = (document: Problem): HttpAnswer => ({
   status: document.status,
   headers: { "content-type": PROBLEM_MEDIA_TYPE },
   body: utf8.encode(JSON.stringify(document)),
 });
+
+export const notFound = (path: string): HttpAnswer =>
+  refusal(problem("not-found", `${path} is not here`));
 
 const unread = (): never => {
   throw new Error("the simulator's routes read nothing but the writer");

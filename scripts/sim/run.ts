@@ -25,6 +25,7 @@ export async function runWorld(scenario: Scenario, options: WorldOptions): Promi
   if (world.violation === null && fleet !== null) {
     world.watch.explained(fleet, now);
     world.watch.everyParity(fleet);
+    world.adversary?.rested();
     await world.watch.stored();
   }
   const result = world.result();

@@ -1,7 +1,9 @@
 import type { Agent } from "@nixwave/agent";
 import type { Policy } from "@nixwave/effects";
 import type { SeededRandom, Weather } from "@nixwave/testkit";
+import type { LieName } from "./lies.ts";
 import type { Behaviour } from "./machine.ts";
+import type { MirrorAttackName } from "./mirrorAttack.ts";
 
 /** Everything that a world is told to do, made from its seed before it begins: so that a fault can be left out. */
 export interface Scenario {
@@ -14,6 +16,8 @@ export interface Scenario {
   readonly pollWaitSecs: number;
   /** Databases are real files, so that a power cut can tear them. */
   readonly inFiles: boolean;
+  /** Releases are signed with real keys and verified on both sides, and there may be somebody who lies. */
+  readonly isSigned: boolean;
 }
 
 export interface HostPlan {
@@ -119,6 +123,22 @@ export type Fault = At &
         readonly host: string;
         readonly forMs: number | null;
       }
+    /** Somebody between these hosts and the control plane tells them what it did not say, so often as `share`. */
+    | {
+        readonly kind: "lies";
+        readonly lie: LieName;
+        readonly hosts: readonly string[];
+        readonly share: number;
+        readonly forMs: number;
+      }
+    /** A mirror on the way to the control plane, or between it and these hosts. */
+    | {
+        readonly kind: "mirror-attacks";
+        readonly attack: MirrorAttackName;
+        readonly where: "origin" | "agents";
+        readonly hosts: readonly string[];
+        readonly forMs: number;
+      }
   );
 
 /** A quiet world: one channel, good releases, no faults. */
@@ -130,6 +150,7 @@ export function quietScenario(seed: number, random: SeededRandom, hosts: number)
     calmAtMs: 0,
     pollWaitSecs: 60,
     inFiles: false,
+    isSigned: false,
     faults: [],
     hosts: names.map((name, index) => ({
       name,

@@ -8,6 +8,10 @@ export interface Tally {
   fired: number;
   eventsApplied: number;
   crashes: number;
+  /** Of worlds that are signed. */
+  signed: number;
+  lies: number;
+  refusals: number;
 }
 
 interface FailedWorld {
@@ -23,15 +27,23 @@ export const emptyTally = (): Tally => ({
   fired: 0,
   eventsApplied: 0,
   crashes: 0,
+  signed: 0,
+  lies: 0,
+  refusals: 0,
 });
 
 export function count(tally: Tally, result: WorldResult): void {
-  const { seed, failure, virtualMs, fired, eventsApplied, crashes } = result;
+  const { seed, failure, virtualMs, fired, eventsApplied, crashes, lied } = result;
   tally.worlds += 1;
   tally.virtualMs += virtualMs;
   tally.fired += fired;
   tally.eventsApplied += eventsApplied;
   tally.crashes += crashes;
+  if (lied !== null) {
+    tally.signed += 1;
+    tally.lies += lied.told;
+    tally.refusals += lied.refused;
+  }
   if (failure !== null) tally.failed = [...tally.failed, { seed, ...failure }];
 }
 
@@ -41,6 +53,9 @@ export function add(tally: Tally, other: Tally): void {
   tally.fired += other.fired;
   tally.eventsApplied += other.eventsApplied;
   tally.crashes += other.crashes;
+  tally.signed += other.signed;
+  tally.lies += other.lies;
+  tally.refusals += other.refusals;
   tally.failed = [...tally.failed, ...other.failed];
 }
 
@@ -54,6 +69,7 @@ export function sayTally(tally: Tally, seconds: number): string {
     `${n(tally.worlds)} worlds in ${n(seconds)} s, ${(tally.worlds / seconds).toFixed(1)} a second`,
     `${days} of virtual time in ${n(tally.fired)} steps`,
     `${n(tally.eventsApplied)} agents' events applied, ${n(tally.crashes)} crashes survived`,
+    `${n(tally.signed)} of them signed, with ${n(tally.lies)} lies told and ${n(tally.refusals)} dispatches refused`,
     tally.failed.length === 0 ? "every invariant held" : `${tally.failed.length} worlds FAILED`,
   ].join("; ");
 }

@@ -23,6 +23,7 @@ import {
   START,
   type Weather,
 } from "@nixwave/testkit";
+import { Adversary, type Lied } from "./adversary.ts";
 import { SimHost } from "./agentProcess.ts";
 import { SimControlPlane } from "./controlPlane.ts";
 import { type Backup, fileControlPlane, memoryControlPlane } from "./controlPlaneDisk.ts";
@@ -30,6 +31,7 @@ import { fileJournal, type JournalDisk, memoryJournal } from "./journalDisk.ts";
 import { type Behaviour, GOOD, Machine } from "./machine.ts";
 import { ReleaseRepository } from "./repository.ts";
 import type { Fault, HostPlan, ReleasePlan, Scenario } from "./scenario.ts";
+import { SignedRepository } from "./signedRepository.ts";
 import { Watch } from "./watch.ts";
 
 /** What a world came to. */
@@ -40,6 +42,8 @@ export interface WorldResult {
   readonly fired: number;
   readonly eventsApplied: number;
   readonly crashes: number;
+  /** Null where nothing is signed. */
+  readonly lied: Lied | null;
   readonly digest: string;
   readonly lines: readonly string[];
 }
@@ -61,7 +65,9 @@ export class World {
   readonly scenario: Scenario;
   readonly time = new SimTime(START);
   readonly chronicle: Chronicle;
-  readonly repository = new ReleaseRepository();
+  readonly repository: ReleaseRepository;
+  /** Of a signed world: who lies, and who attacks. */
+  readonly adversary: Adversary | null;
   readonly random: SeededRandom;
   readonly cp: SimControlPlane;
   readonly hosts = new Map<HostName, SimHost>();
@@ -76,7 +82,7 @@ export class World {
   crashes = 0;
   eventsApplied = 0;
   readonly #isWatched: boolean;
-  /** Where a world of files has them. */
+  /** Where a world that has files has them. */
   readonly #folder: string | null;
   readonly #behaviours = new Map<ClosureHash, Behaviour>();
 
@@ -86,9 +92,13 @@ export class World {
     this.random = new SeededRandom(scenario.seed, "world");
     this.watch = new Watch(this);
     this.chronicle = new Chronicle({ now: () => this.time.nowMs, isKept: isTold });
-    this.#folder = scenario.inFiles ? mkdtempSync(join(fastFolder(), "nixwave-sim-")) : null;
+    const { inFiles, isSigned } = scenario;
+    this.#folder = inFiles || isSigned ? mkdtempSync(join(fastFolder(), "nixwave-sim-")) : null;
+    const signed = isSigned ? this.#signed() : null;
+    this.repository = signed ?? new ReleaseRepository();
+    this.adversary = signed === null ? null : new Adversary(this, signed);
     this.cp = new SimControlPlane({
-      disk: this.#folder === null ? memoryControlPlane() : fileControlPlane(this.#folder),
+      disk: inFiles ? fileControlPlane(this.#inFolder()) : memoryControlPlane(),
       time: this.time,
       random: this.random.stream("cp"),
       repository: this.repository,
@@ -148,6 +158,7 @@ export class World {
         onFire: (run) => {
           say(`fires ${run.unit.purpose} to ${run.closure.slice(33)}`);
           this.watch.fired(run, host);
+          this.adversary?.truth.fired(run, host);
         },
         onStagedBoot: () => this.#staged(host),
         say,
@@ -168,10 +179,16 @@ export class World {
         },
         pollWaitSecs: this.scenario.pollWaitSecs,
         disk: from === null ? this.#newJournal(plan.name) : from.disk.copy(),
-        serve: async (request, gone) =>
-          this.#isWatched
-            ? this.watch.answered(name, request, await this.cp.handle(request, gone))
-            : await this.cp.handle(request, gone),
+        trust: this.adversary?.trustOf(plan.name, channelName(plan.channel), from) ?? null,
+        serve: async (request, gone) => {
+          const honest = async () =>
+            this.#isWatched
+              ? this.watch.answered(name, request, await this.cp.handle(request, gone))
+              : await this.cp.handle(request, gone);
+          if (this.adversary === null) return await honest();
+          const asked = { host: name, channel: channelName(plan.channel), request, honest };
+          return await this.adversary.liar.between(asked);
+        },
         onCrash: ({ point, downMs, isCut }) => {
           this.crashed(who, point);
           if (isCut) this.reboot(host, downMs, false);
@@ -181,10 +198,14 @@ export class World {
           if (metric !== "nixwave_host_transitions_total") return;
           const to = labels.find(([label]) => label === "to")?.[1] ?? "";
           this.watch.moved(host, machine, to);
+          this.adversary?.truth.moved(host);
         },
         onAcked: (request, answer) => {
-          if (this.#isWatched) this.watch.acked(name, request, answer);
+          // What the control plane never gave binds it to nothing.
+          if (this.#isWatched && this.adversary?.liar.isLie(answer) !== true)
+            this.watch.acked(name, request, answer);
         },
+        onLog: (line) => this.adversary?.logged(host, who, line),
         onBug: (message) => this.fail("no-bug", `${who}: ${message}`),
         say,
       },
@@ -194,7 +215,23 @@ export class World {
   }
 
   #newJournal(name: string): JournalDisk {
-    return this.#folder === null ? memoryJournal() : fileJournal(join(this.#folder, name));
+    if (!this.scenario.inFiles) return memoryJournal();
+    return fileJournal(join(this.#inFolder(), name));
+  }
+
+  #inFolder(): string {
+    if (this.#folder === null) throw new Error("this world has no files");
+    return this.#folder;
+  }
+
+  #signed(): SignedRepository {
+    return new SignedRepository({
+      folder: this.#inFolder(),
+      random: this.random.stream("owner"),
+      hosts: this.scenario.hosts,
+      realWork: this.time.realWork,
+      now: START,
+    });
   }
 
   /** Its files are gone then. */
@@ -246,6 +283,7 @@ export class World {
       fired: this.time.fired,
       eventsApplied: this.eventsApplied,
       crashes: this.crashes,
+      lied: this.adversary?.counted() ?? null,
       digest: this.chronicle.digest(),
       lines: this.chronicle.lines,
     };
@@ -272,6 +310,7 @@ export class World {
 
   #committed(batch: Batch, now: Instant): void {
     if (this.#isWatched) this.watch.committed(batch, now);
+    this.adversary?.truth.committed(batch);
     if (batch.segment === null) return;
     const { firstOffset, count, hash } = batch.segment;
     this.say("cp", `commits ${count} lines from ${firstOffset} as ${hash.slice(0, 8)}`);

@@ -3,6 +3,7 @@ export type { Answers, Command, CommandKind, CommandOf } from "./command.ts";
 export { CRASH_POINTS as CP_CRASH_POINTS, type CrashPoint as CpCrashPoint } from "./crashPoint.ts";
 export { agentHandlers } from "./inbound/agentHandlers.ts";
 export type { AgentHandlers } from "./inbound/handlers.ts";
+export { directoryFiles, type MirroredFiles } from "./inbound/mirroredFiles.ts";
 export { ParkedPolls } from "./inbound/parkedPolls.ts";
 export type { AgentCaller } from "./inbound/principal.ts";
 export { ProblemError } from "./inbound/problemError.ts";
@@ -16,7 +17,15 @@ export { restore } from "./maintenance/backup.ts";
 export { check, isClean, sayChecked } from "./maintenance/check.ts";
 export { LogFold } from "./maintenance/logFold.ts";
 export { closeReplayGates, recover } from "./maintenance/recover.ts";
-export type { Clock as CpClock, Crash as CpCrash, Timer as CpTimer } from "./ports.ts";
+export type {
+  Clock as CpClock,
+  Crash as CpCrash,
+  LogFields,
+  Logger as CpLogger,
+  Timer as CpTimer,
+} from "./ports.ts";
+export type { Origin } from "./repository/origin.ts";
+export { mirrorOf, TrustedRepository } from "./repository/trustedRepository.ts";
 export type { Batch, DerivedChange, Observation, Stamped } from "./store/change.ts";
 export { createDatabase, openDatabase } from "./store/database.ts";
 export { noRecords } from "./store/identity.ts";

@@ -3,7 +3,15 @@ import { host } from "../release.fixture.ts";
 import type { TrustProblem } from "./attack.ts";
 import { edge, type Forger, forgeKey, NOW, stable } from "./forger.fixture.ts";
 
-export { edge, Forger, forgeKey, NOW, stable } from "./forger.fixture.ts";
+export {
+  edge,
+  type ForgedKey,
+  Forger,
+  forgeKey,
+  NOW,
+  type Role,
+  stable,
+} from "./forger.fixture.ts";
 
 /** What a mirror, a thief of some keys, or one channel's owner does to everyone else. */
 export interface Attack {

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Channel, instant, type Release } from "@nixwave/effects";
+import { type Channel, type Instant, instant, type Release } from "@nixwave/effects";
 import { Metadata, MetadataKind, Signature } from "@tufjs/models";
 import * as ids from "../ids.ts";
 import { content, host } from "../release.fixture.ts";
@@ -22,8 +22,7 @@ export interface ForgedKey {
   readonly json: { keytype: string; scheme: string; keyval: { public: string } };
   readonly key: KeyObject;
 }
-export function forgeKey(): ForgedKey {
-  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+export function forgeKey({ publicKey, privateKey } = generateKeyPairSync("ed25519")): ForgedKey {
   const raw = publicKey.export({ format: "der", type: "spki" }).subarray(12).toString("hex");
   const json = { keytype: "ed25519", scheme: "ed25519", keyval: { public: raw } };
   const text = `{"keytype":"ed25519","keyval":{"public":"${raw}"},"scheme":"ed25519"}`;
@@ -68,7 +67,9 @@ export class Forger {
     stable: 1,
     edge: 1,
   };
-  /** Days from NOW. */
+  /** When it signs: where validity begins. */
+  signsAt: Instant = NOW;
+  /** Days from then on. */
   readonly days: Record<Role, number> = {
     root: 365,
     targets: 90,
@@ -151,7 +152,7 @@ export class Forger {
     more: Record<string, unknown>,
     by: ForgedKey[] = this.keys[role],
   ): Uint8Array {
-    const expires = new Date(NOW + this.days[role] * 86_400_000)
+    const expires = new Date(this.signsAt + Math.round(this.days[role] * 86_400) * 1000)
       .toISOString()
       .replace(".000Z", "Z");
     const signed = {

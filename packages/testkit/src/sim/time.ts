@@ -5,6 +5,47 @@ interface Entry {
 }
 
 /**
+ * Work that no event of the world ends: it reads and writes real disks. Time waits for it, so that what it does belongs to the
+ * event that began it, however long the machine takes.
+ */
+export class RealWork {
+  #count = 0;
+  #idle: (() => void) | null = null;
+
+  get isUnderWay(): boolean {
+    return this.#count > 0;
+  }
+
+  begin(): void {
+    this.#count += 1;
+  }
+
+  end(): void {
+    this.#count -= 1;
+    if (this.#count > 0) return;
+    this.#idle?.();
+    this.#idle = null;
+  }
+
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.begin();
+    try {
+      return await work();
+    } finally {
+      this.end();
+    }
+  }
+
+  /** Resolves when none is under way. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#count === 0) return resolve();
+      this.#idle = resolve;
+    });
+  }
+}
+
+/**
  * One time for a world: it passes only from event to event. Between two of them every promise job is done, so the order in
  * which things happen depends on nothing but the queue.
  */
@@ -13,6 +54,7 @@ export class SimTime {
   #order = 0;
   #fired = 0;
   readonly #heap: Entry[] = [];
+  readonly realWork = new RealWork();
 
   constructor(startMs: number) {
     this.#nowMs = startMs;
@@ -53,7 +95,7 @@ export class SimTime {
 
   /** Lets time pass until `untilMs`, or until `isOver` says so after an event. */
   async run(untilMs: number, isOver: () => boolean = () => false): Promise<void> {
-    await jobsDone();
+    await this.#settled();
     while (!isOver()) {
       const head = this.#heap[0];
       if (head === undefined || head.atMs > untilMs) {
@@ -66,6 +108,15 @@ export class SimTime {
       this.#nowMs = head.atMs;
       this.#fired += 1;
       fire();
+      await jobsDone();
+      if (this.realWork.isUnderWay) await this.#settled();
+    }
+  }
+
+  async #settled(): Promise<void> {
+    await jobsDone();
+    while (this.realWork.isUnderWay) {
+      await this.realWork.idle();
       await jobsDone();
     }
   }

@@ -1,0 +1,122 @@
+import { type EmitLog, instant, type Release } from "@nixwave/effects";
+import type { SimHost } from "./agentProcess.ts";
+import { HostTrust } from "./hostTrust.ts";
+import { Liar } from "./liar.ts";
+import { LIES } from "./lies.ts";
+import type { Fault } from "./scenario.ts";
+import type { SignedRepository } from "./signedRepository.ts";
+import { SignedTruth } from "./signedTruth.ts";
+import type { World } from "./world.ts";
+
+type Struck = Extract<Fault, { readonly kind: "lies" | "mirror-attacks" }>;
+
+/** What a world's lies and attacks came to. */
+export interface Lied {
+  readonly told: number;
+  readonly refused: number;
+  /** What the honest log calls them. */
+  readonly codes: readonly string[];
+}
+
+/** A signed world's liar and mirrors, when they begin and when they stop. */
+export class Adversary {
+  readonly liar: Liar;
+  readonly repository: SignedRepository;
+  readonly truth: SignedTruth;
+  readonly #world: World;
+  #clones = 0;
+
+  constructor(world: World, repository: SignedRepository) {
+    this.#world = world;
+    this.repository = repository;
+    this.truth = new SignedTruth(
+      repository,
+      () => world.time.nowMs,
+      (invariant, detail) => world.fail(invariant, detail),
+    );
+    this.liar = new Liar({
+      repository,
+      random: world.random.stream("liar"),
+      time: world.time,
+      now: () => world.cp.now,
+      say: (what) => world.say("liar", what),
+    });
+  }
+
+  /** What a host trusts from its installation on; a clone's is a copy. */
+  trustOf(name: string, channel: Release["channel"], from: SimHost | null): HostTrust {
+    const { repository } = this;
+    const place = from === null ? name : `${name}-clone-${(this.#clones += 1)}`;
+    return new HostTrust({
+      stateDir: repository.stateDirOf(place),
+      root: repository.root,
+      channel,
+      realWork: this.#world.time.realWork,
+      nowMs: () => this.#world.time.nowMs,
+      from: from?.trust ?? null,
+    });
+  }
+
+  strike(fault: Struck): void {
+    const world = this.#world;
+    if (fault.kind === "lies") {
+      this.liar.begin(fault);
+      world.say("liar", `begins to tell ${listed(fault.hosts)} ${fault.lie}`);
+      world.time.after(fault.forMs, () => {
+        if (this.liar.end(fault)) world.say("liar", `no longer tells ${fault.lie}`);
+      });
+      return;
+    }
+    const { evil } = this.repository.begin(fault, instant(world.time.nowMs));
+    const whom = fault.where === "origin" ? "the control plane" : listed(fault.hosts);
+    const named = evil === null ? "" : `, with ${evil.rolloutId.slice(0, 14)}`;
+    world.say("mirror", `attacks ${whom}: ${fault.attack}${named}`);
+    world.time.after(fault.forMs, () => {
+      if (this.repository.end(fault, instant(world.time.nowMs)))
+        world.say("mirror", `is honest again: ${fault.attack} is over`);
+    });
+  }
+
+  /** Whoever lied is gone, and whatever was stolen is replaced. */
+  end(): void {
+    this.liar.endAll();
+    this.repository.endAll(instant(this.#world.time.nowMs));
+  }
+
+  logged(host: SimHost, who: string, line: EmitLog): void {
+    const refusal = this.truth.logged(host, line);
+    if (refusal !== null)
+      this.#world.say(who, `refuses ${refusal.rolloutId.slice(0, 14)}: ${refusal.reason}`);
+  }
+
+  counted(): Lied {
+    const told = [...this.liar.told.values()].reduce((sum, times) => sum + times, 0);
+    return { told, refused: this.truth.refusals.length, codes: [...this.truth.codes].sort() };
+  }
+
+  /** When all was sent and taken. */
+  rested(): void {
+    this.truth.told((host) => this.#isPlain(host));
+  }
+
+  /** Its journal is the one that it began with, and nobody else has told it or the control plane what is in it. */
+  #isPlain(host: SimHost): boolean {
+    if (host.isGone) return false;
+    return !this.#world.scenario.faults.some(
+      (fault) => DATABASE_LOST.has(fault.kind) || (isAbout(fault, host) && mayHide(fault)),
+    );
+  }
+}
+
+const DATABASE_LOST: ReadonlySet<Fault["kind"]> = new Set(["wiped", "restored", "set-back"]);
+const JOURNAL_LOST: ReadonlySet<Fault["kind"]> = new Set(["forgets", "cloned", "dies", "revoked"]);
+
+const isAbout = (fault: Fault, { name }: SimHost): boolean =>
+  ("host" in fault && fault.host === name) ||
+  ("hosts" in fault && fault.hosts.some((each) => each === name));
+
+const mayHide = (fault: Fault): boolean =>
+  fault.kind === "lies" ? LIES[fault.lie].on !== "offer" : JOURNAL_LOST.has(fault.kind);
+
+const listed = (hosts: readonly string[]): string =>
+  hosts.length > 3 ? `${hosts.length} hosts` : hosts.join(", ");

@@ -1,0 +1,168 @@
+import type { Instant, Release } from "@nixwave/effects";
+import { writeRelease } from "@nixwave/protocol";
+import { closure, type SeededRandom } from "@nixwave/testkit";
+import { laterThan, type Owner } from "./owner.fixture.ts";
+
+/** What a mirror does to whoever reads from it; each is one of the attacks that TUF is made against. */
+export const MIRROR_ATTACKS = [
+  "rollback",
+  "freeze",
+  "mix-and-match",
+  "fast-forward",
+  "endless-data",
+  "wrong-length",
+  "wrong-hash",
+  "foreign-signature",
+  "malicious-mirror",
+  "own-root",
+] as const;
+export type MirrorAttackName = (typeof MIRROR_ATTACKS)[number];
+
+/** One attack under way: what it serves in place of the repository. */
+export interface MirrorAttack {
+  readonly name: MirrorAttackName;
+  read(path: string): Uint8Array | null;
+  /** A release that nobody signed who may, for a control plane to hand out. */
+  readonly evil: Release | null;
+  /** What the owner has to do once it is found out. */
+  readonly mend: (now: Instant) => void;
+}
+
+export interface Struck {
+  readonly owner: Owner;
+  readonly releases: readonly Release[];
+  readonly random: SeededRandom;
+  readonly now: Instant;
+}
+
+type Files = ReadonlyMap<string, Uint8Array>;
+type Begin = (struck: Struck) => Omit<MirrorAttack, "name">;
+
+const TIMESTAMP = "metadata/timestamp.json";
+/** What is frozen is valid for so long still. */
+const FROZEN_MS = 30_000;
+const FAST = 2_000_000_000;
+/** Above what any role may have. */
+const ENDLESS = new Uint8Array(6_000_000).fill(32);
+
+export const startAttack = (name: MirrorAttackName, struck: Struck): MirrorAttack => ({
+  name,
+  ...BEGIN[name](struck),
+});
+
+const nothing = (): void => undefined;
+
+/** Honest but for some files. */
+const served = (
+  { files }: { readonly files: Files },
+  instead: (path: string, honest: Uint8Array | null) => Uint8Array | null,
+) => ({
+  read: (path: string) => instead(path, files.get(path) ?? null),
+  evil: null,
+  mend: nothing,
+});
+
+/** Nothing else than what these files say. */
+const only = (files: Files, evil: Release | null) => ({
+  read: (path: string) => files.get(path) ?? null,
+  evil,
+  mend: nothing,
+});
+
+const isRole = (path: string): boolean =>
+  /^metadata\/\d+\.(stable|edge|targets|snapshot)\.json$/.test(path);
+
+/** The version before this one of the same role; null where there is none. */
+function before(path: string, files: Files): Uint8Array | null {
+  const found = /^metadata\/(\d+)\.(.*)$/.exec(path);
+  if (found === null) return null;
+  return files.get(`metadata/${Number(found[1]) - 1}.${found[2]}`) ?? null;
+}
+
+function evilRelease({ releases, random }: Struck): ReturnType<typeof writeRelease> | null {
+  const like = releases.at(-1);
+  if (like === undefined) return null;
+  const { rolloutId: _, ref: __, ...content } = like;
+  return writeRelease({
+    ...content,
+    createdAt: laterThan(releases),
+    note: "evil",
+    hosts: like.hosts.map((listed) => ({
+      ...listed,
+      closure: closure(`evil-${random.between(1, 9)}`),
+    })),
+  });
+}
+
+const BEGIN: Readonly<Record<MirrorAttackName, Begin>> = {
+  rollback: ({ owner, random }) => {
+    const old = owner.timestamps.slice(0, -1);
+    const instead = old.length === 0 ? owner.read(TIMESTAMP) : random.pick(old);
+    return served(owner, (path, honest) => (path === TIMESTAMP ? instead : honest));
+  },
+  freeze: ({ owner, now }) => {
+    owner.refresh(now, FROZEN_MS);
+    const frozen = new Map(owner.files);
+    // The owner does what it always does, and nobody sees it.
+    owner.refresh(now, null);
+    return only(frozen, null);
+  },
+  "mix-and-match": ({ owner, random, releases }) => {
+    const role = random.pick(["snapshot", ...releases.map(({ channel }) => channel)]);
+    return served(owner, (path, honest) =>
+      path.endsWith(`.${role}.json`) ? (before(path, owner.files) ?? honest) : honest,
+    );
+  },
+  "fast-forward": ({ owner }) => {
+    const thief = owner.impostor(["timestamp", "snapshot"]);
+    thief.versions.timestamp = thief.versions.snapshot = FAST;
+    thief.writeSnapshot();
+    thief.writeTimestamp();
+    return { ...only(thief.files, null), mend: (now) => owner.rotate(now) };
+  },
+  "endless-data": ({ owner, random }) => {
+    const isTimestamp = random.chance(0.5);
+    return served(owner, (path, honest) =>
+      (isTimestamp ? path === TIMESTAMP : isRole(path)) && honest !== null ? ENDLESS : honest,
+    );
+  },
+  "wrong-length": ({ owner, random }) => {
+    const isTarget = random.chance(0.5);
+    return served(owner, (path, honest) =>
+      (isTarget ? path.startsWith("targets/") : isRole(path)) && honest !== null
+        ? honest.subarray(0, -1)
+        : honest,
+    );
+  },
+  "wrong-hash": ({ owner, random }) => {
+    const isTarget = random.chance(0.5);
+    return served(owner, (path, honest) =>
+      (isTarget ? path.startsWith("targets/") : isRole(path)) && honest !== null
+        ? honest.map((byte, at) => (at === 9 ? byte ^ 1 : byte))
+        : honest,
+    );
+  },
+  "foreign-signature": (struck) => {
+    const { owner } = struck;
+    const thief = owner.impostor(["timestamp", "snapshot"]);
+    const evil = evilRelease(struck);
+    if (evil !== null) thief.publish(evil, struck.now);
+    return { ...only(thief.files, evil?.release ?? null), mend: (now) => owner.rotate(now) };
+  },
+  "malicious-mirror": (struck) => {
+    const own = struck.owner.impostor([]);
+    const evil = evilRelease(struck);
+    own.next("targets", "stable", "edge").writeAll();
+    if (evil !== null) own.publish(evil, struck.now);
+    return only(own.files, evil?.release ?? null);
+  },
+  "own-root": (struck) => {
+    const own = struck.owner.impostor([]);
+    const evil = evilRelease(struck);
+    own.versions.root += 1;
+    own.writeRoot();
+    own.next("targets", "stable", "edge").writeAll();
+    if (evil !== null) own.publish(evil, struck.now);
+    return only(own.files, evil?.release ?? null);
+  },
+};
