@@ -291,9 +291,30 @@ test("an acknowledgement that is refused answers its dispatch: it is not handed 
   });
 });
 
-test("an acknowledgement of another attempt answers no dispatch, and this one stays handed out", async () => {
-  const other = { ...offer, attempt: nextAttempt(nextAttempt(offer.attempt)) };
-  await sent(bench, agent, [agent.write(offer.rolloutId, ack(other, bench.time.now))]);
-  const dispatch = bench.writer.fleet().dispatch(offer.rolloutId, agent.host);
-  expect(dispatch?.state).toBe("handed-out");
+test("a later attempt than was handed out is acknowledged or rejected like it: the host can answer no earlier one any more", async () => {
+  const later = { ...offer, attempt: nextAttempt(nextAttempt(offer.attempt)) };
+  const fleet = () => bench.writer.fleet();
+  const { attempt, dispatchedAt, soakDueAt } = later;
+  const rejected = agent.write(offer.rolloutId, {
+    kind: "DispatchReject",
+    attempt,
+    dispatchedAt,
+    soakDueAt,
+    code: "unreachable",
+    reason: "no cache can be reached",
+    retryable: true,
+    rejectedAt: bench.time.now,
+  });
+  await sent(bench, agent, [rejected]);
+  expect(fleet().dispatch(offer.rolloutId, agent.host)).toMatchObject({ state: "queued", attempt });
+  expect(fleet().record(offer.rolloutId, agent.host)).toMatchObject({
+    kind: "Pending",
+    attempt: later.attempt,
+  });
+  await sent(bench, agent, [agent.write(offer.rolloutId, ack(later, bench.time.now))]);
+  expect(fleet().dispatch(offer.rolloutId, agent.host)?.state).toBe("acknowledged");
+  expect(fleet().record(offer.rolloutId, agent.host)).toMatchObject({
+    kind: "Activating",
+    attempt: later.attempt,
+  });
 });
