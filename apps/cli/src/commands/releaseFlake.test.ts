@@ -145,8 +145,8 @@ test("release --flake: who can't sign is told before anything is evaluated or bu
     [["--key", "absent.key"], "absent.key"],
     [["--key", "sealed.key"], "sealed.key takes a passphrase"],
     [["--key", "sealed.key", "--passphrase-file", wrong], "sealed.key"],
-    [["--key", "stranger.key"], "may not sign stable, that is for"],
-    [["--key", "stranger.key", "--channel", "stable"], "may not sign stable, that is for"],
+    [["--key", "stranger.key"], "may not sign stable: that is for"],
+    [["--key", "stranger.key", "--channel", "stable"], "may not sign stable: that is for"],
   ] as const) {
     const refused = await releaseFlake(folder, ...typed);
     expect(refused, typed.join(" ")).toMatchObject({
@@ -182,7 +182,7 @@ test("release --flake: of two channels, the one that the key may not sign is tol
   expect(refused.talk).toContain("Evaluating");
   expect(refused).toMatchObject({
     code: 1,
-    talk: expect.stringMatching(/ci \([0-9a-f]{12}\) may not sign edge, that is for ops-2/),
+    talk: expect.stringMatching(/ci \([0-9a-f]{12}\) may not sign edge: that is for ops-2/),
   });
   expect(refused.talk).not.toContain("building nixos-system");
   const one = await releaseFlake(folder, "--key", "ci.key", "--channel", "stable");

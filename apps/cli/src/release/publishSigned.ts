@@ -56,7 +56,7 @@ export function refuseForeignChannels(
   );
   const mine = signers.map(({ publicKey }) => nameOfKey(publicKey)).join(", ");
   throw new Refusal(
-    `nothing was built or released: ${mine} may not sign ${first.channel}, that is for ${[...new Set(owners)].join(", ")}. Name one of their keys with --key FILE, or release other channels with --channel.`,
+    `nothing was built or released: ${mine} may not sign ${first.channel}: that is for ${[...new Set(owners)].join(", ")}. Name one of their keys with --key FILE, or release other channels with --channel.`,
   );
 }
 
