@@ -36,6 +36,8 @@ const never = new AbortController().signal;
 interface FleetOptions {
   /** Hosts whose /nix is a file system of its own, with its size. */
   readonly storeMib?: Readonly<Record<string, number>>;
+  /** Of the agents' configuration, without caches and keys; whole systems by default. */
+  readonly activation?: Readonly<Record<string, unknown>>;
   /** Of the agents' configuration. Short waits by default, so that a test sees soon what it waits for. */
   readonly pace?: { readonly heartbeatSecs: number; readonly pollWaitSecs: number };
 }
@@ -150,7 +152,11 @@ export class Fleet {
       enrolment: { sshHostKey: `/${SSH_HOST_KEY}` },
       root: "/etc/nixwave/root.json",
       stateDir: "/var/lib/nixwave",
-      activation: { backend: "nixos", caches: [cacheUrl], trustedKeys: [trustedKey] },
+      activation: {
+        ...(this.#options.activation ?? { backend: "nixos" }),
+        caches: [cacheUrl],
+        trustedKeys: [trustedKey],
+      },
       ...(this.#options.pace ?? { heartbeatSecs: 2, pollWaitSecs: 10 }),
     };
     write("etc/nixwave/agent.json", JSON.stringify(config));
