@@ -15,7 +15,7 @@ import { Queue } from "./mailbox.ts";
 import { Outage } from "./outage.ts";
 import { Drainer, isOutboxFull } from "./outbox.ts";
 import type { Performers } from "./perform/perform.ts";
-import type { Ports, Timer } from "./ports.ts";
+import { CALLED_OFF, type Ports, type Timer } from "./ports.ts";
 import { type ReachTarget, takeBaseline } from "./probes/baseline.ts";
 import { probeWorker } from "./probes/worker.ts";
 import type { HostReleases } from "./releases.ts";
@@ -115,7 +115,7 @@ export function startAgent(parts: AgentParts): Agent {
     outage,
     stop: async (leaving) => {
       if (leaving !== null) await sayLeaving(heartbeats, leaving, timer);
-      closing.abort();
+      closing.abort(CALLED_OFF);
       for (const source of [poller, drainer, heartbeats, watch]) source.close();
       loop.stop();
       queue.close();
@@ -128,7 +128,7 @@ export function startAgent(parts: AgentParts): Agent {
 /** By the agent's own timer: the simulator's machines go down in its time and not in the test's. */
 async function sayLeaving(heartbeats: Heartbeats, leaving: Leaving, timer: Timer): Promise<void> {
   const late = new AbortController();
-  const cancel = timer.after(LEAVING_WITHIN_MS, () => late.abort());
+  const cancel = timer.after(LEAVING_WITHIN_MS, () => late.abort(CALLED_OFF));
   try {
     await heartbeats.sayLeaving(leaving, late.signal);
   } finally {

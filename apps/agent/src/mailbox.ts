@@ -1,6 +1,6 @@
 import type { Answer, Input, Mailbox } from "./input.ts";
 import type { Outage } from "./outage.ts";
-import { pause, type Timer } from "./ports.ts";
+import { CALLED_OFF, pause, type Timer } from "./ports.ts";
 
 export interface QueueParts {
   readonly timer: Timer;
@@ -45,7 +45,7 @@ export class Queue implements Mailbox {
 
   /** What waits comes again from its source after the next start. */
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
     for (const { reject } of this.#letters.splice(0)) reject(new Error("the agent stops"));
   }
 

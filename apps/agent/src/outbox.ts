@@ -6,7 +6,7 @@ import type { Mailbox } from "./input.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { OutboxLine } from "./journal/outboxTable.ts";
 import type { Outage } from "./outage.ts";
-import type { Crash, Random, Timer } from "./ports.ts";
+import { CALLED_OFF, type Crash, type Random, type Timer } from "./ports.ts";
 
 /** Of these the last 1,000 are for transitions: whatever happens, it can be told that it happened. */
 export const OUTBOX_ROWS_MAX = 100_000;
@@ -84,7 +84,7 @@ export class Drainer {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
     this.#wake?.();
   }
 

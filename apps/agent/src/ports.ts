@@ -31,6 +31,12 @@ export interface Timer {
   after(ms: number, fire: () => void): Cancel;
 }
 
+/**
+ * The reason of every abort of ours. Without one Node makes an error with a stack for each, even where all was over already: dearer
+ * than most of what is called off.
+ */
+export const CALLED_OFF = new Error("called off");
+
 /** Resolves after `ms`, or as soon as `signal` is aborted. */
 export function pause(timer: Timer, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

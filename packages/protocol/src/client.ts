@@ -109,21 +109,31 @@ const MEDIA_TYPE = {
 } as const satisfies Record<Route["body"]["kind"], string>;
 
 const utf8 = new TextDecoder();
-const texts = z.record(z.string(), z.string().optional());
+const text = z.string();
+const texts = z.record(text, text.optional());
+const NOTHING = {};
 
 /** Path and query of a request. A parameter that its schema refuses is the caller's bug, and throws. */
 function targetOf(route: Route, { params, query }: AnyCall): string {
-  const inPath = texts.parse(z.encode(route.params, params ?? {}));
-  const path = route.path.replace(/:(\w+)/g, (_, name: string) =>
-    encodeURIComponent(inPath[name] ?? ""),
+  const inPath = spelled(route.params, params);
+  const path = route.path.includes(":")
+    ? route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(inPath[name] ?? ""))
+    : route.path;
+  const pairs = Object.entries(spelled(route.query, query)).flatMap(
+    ([name, value]): readonly [string, string][] => (value === undefined ? [] : [[name, value]]),
   );
-  const inQuery = new URLSearchParams();
-  for (const [name, value] of Object.entries(texts.parse(z.encode(route.query, query ?? {})))) {
-    if (value !== undefined) inQuery.set(name, value);
-  }
-  const text = inQuery.toString();
-  return text === "" ? path : `${path}?${text}`;
+  return pairs.length === 0 ? path : `${path}?${new URLSearchParams(pairs).toString()}`;
 }
+
+/** Most routes take no parameters, and most callers of the others give none: those are spelled once. */
+function spelled(schema: Route["params"], given: unknown): z.output<typeof texts> {
+  const known = given === undefined ? WITHOUT.get(schema) : undefined;
+  if (known !== undefined) return known;
+  const made = texts.parse(z.encode(schema, given ?? NOTHING));
+  if (given === undefined) WITHOUT.set(schema, made);
+  return made;
+}
+const WITHOUT = new WeakMap<Route["params"], z.output<typeof texts>>();
 
 function bodyOf(route: Route, body: unknown): string | null {
   switch (route.body.kind) {
@@ -133,7 +143,7 @@ function bodyOf(route: Route, body: unknown): string | null {
       return JSON.stringify(z.encode(route.body.schema, body));
     case "ndjson":
     case "text":
-      return z.string().parse(body);
+      return text.parse(body);
   }
 }
 

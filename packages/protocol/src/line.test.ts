@@ -51,6 +51,37 @@ test.each(EVENT_KINDS)("%s: decode, encode, decode (hazard 9)", (kind) => {
   );
 });
 
+const failing = (stderrTail: string) => ({
+  ...good,
+  event: {
+    kind: "ActivationFailed",
+    phase: "switch",
+    untouched: false,
+    exitCode: 1,
+    stderrTail,
+    failedAt: good.event.startedAt,
+  },
+});
+const paddedTo = (padding: string): string =>
+  JSON.stringify({ ...good, event: { ...good.event, unknown: padding } });
+
+test.each([
+  ["half a surrogate pair", JSON.stringify(failing("?")).replace("?", "\uD83D")],
+  ["a pair", paddedTo("\u{1F600}")],
+  ["a byte order mark", `\uFEFF${JSON.stringify(good)}`],
+  [
+    "as long as a line may be, in ASCII",
+    paddedTo("x").replace("x", "x".repeat(LINE_BYTES_MAX - paddedTo("").length)),
+  ],
+  [
+    "one byte longer",
+    paddedTo("x").replace("x", "x".repeat(LINE_BYTES_MAX - paddedTo("").length + 1)),
+  ],
+  ["a third of the characters, three bytes each", paddedTo("\u20AC".repeat(LINE_BYTES_MAX / 3))],
+])("a line is the same as text and as the bytes of that text: %s", (_, text) => {
+  expect(decodeLine(text)).toEqual(decodeLine(bytes(text)));
+});
+
 const withEvent = (event: unknown) => JSON.stringify({ ...good, event });
 
 describe("what is wrong is told apart, and what is unknown is refused (hazard 76)", () => {

@@ -39,6 +39,9 @@ export type LineRefusal =
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const toUtf8 = new TextEncoder();
+/** A character is three bytes at most, two halves of a pair four: most lines need not be encoded to know that they fit. */
+const bytesOf = (text: string): number =>
+  text.length * 3 <= LINE_BYTES_MAX ? text.length : toUtf8.encode(text).length;
 
 /** Everything of an envelope but the event, which is judged after these are known. */
 const addressed = z.object({
@@ -56,12 +59,10 @@ export function decodeLine(line: Uint8Array | string): Result<Line, LineRefusal>
   if (!json.ok) return json;
   const envelope = addressed.safeParse(json.value);
   if (!envelope.success) return err(badLine(sentence(envelope.error, "envelope")));
-  const { event, ...address } = envelope.data;
-  const named = kinded.safeParse(event);
-  if (!named.success) {
-    return err({ ...address, code: "bad-event", reason: sentence(named.error, "event") });
-  }
-  const { kind } = named.data;
+  const { host, rolloutId, seq: number, prev, event } = envelope.data;
+  const address = { host, rolloutId, seq: number, prev };
+  const kind = kindOf(event);
+  if (kind === null) return err({ ...address, code: "bad-event", reason: unkinded(event) });
   if (!isEventKind(kind)) {
     const reason = `event.kind: expected one of ${EVENT_KINDS.join(", ")}, not ${JSON.stringify(kind.slice(0, 64))}`;
     return err({ ...address, code: "unknown-kind", reason });
@@ -71,18 +72,31 @@ export function decodeLine(line: Uint8Array | string): Result<Line, LineRefusal>
   if (!decoded.success) {
     return err({ ...address, code: "bad-event", reason: sentence(decoded.error, kind) });
   }
-  return ok({ ...address, event: decoded.data });
+  return ok({ host, rolloutId, seq: number, prev, event: decoded.data });
+}
+
+/** Asked of every line; what is wrong where there is none, `unkinded` says. */
+const kindOf = (event: unknown): string | null =>
+  typeof event === "object" && event !== null && "kind" in event && typeof event.kind === "string"
+    ? event.kind
+    : null;
+
+function unkinded(event: unknown): string {
+  const named = kinded.safeParse(event);
+  return named.success ? "" : sentence(named.error, "event");
 }
 
 const badLine = (reason: string): LineRefusal => ({ code: "bad-line", reason });
 
 function parseLine(line: Uint8Array | string): Result<unknown, LineRefusal> {
-  const bytes = typeof line === "string" ? toUtf8.encode(line) : line;
-  if (bytes.length > LINE_BYTES_MAX) {
-    return err(badLine(`a line has ${bytes.length} bytes, of at most ${LINE_BYTES_MAX}`));
+  const length = typeof line === "string" ? bytesOf(line) : line.length;
+  if (length > LINE_BYTES_MAX) {
+    return err(badLine(`a line has ${length} bytes, of at most ${LINE_BYTES_MAX}`));
   }
   try {
-    const json: unknown = JSON.parse(utf8.decode(bytes));
+    // A text is what its UTF-8 says: half a surrogate pair has none, and stands for U+FFFD there.
+    const text = typeof line === "string" ? line.toWellFormed() : utf8.decode(line);
+    const json: unknown = JSON.parse(text);
     return ok(json);
   } catch {
     return err(badLine("a line is not JSON in UTF-8"));

@@ -1,4 +1,5 @@
 import type { HostRollout } from "@nixwave/effects";
+import { CALLED_OFF } from "../ports.ts";
 import { recordRef, sameRecord } from "./recordRef.ts";
 import type { Task } from "./task.ts";
 
@@ -43,7 +44,7 @@ export class TaskSlot {
       return;
     }
     const former = this.#held;
-    former?.abort.abort();
+    former?.abort.abort(CALLED_OFF);
     const abort = new AbortController();
     const task: Task = {
       of: recordRef(record),
@@ -75,7 +76,7 @@ export class TaskSlot {
   }
 
   callOff(): void {
-    this.#held?.abort.abort();
+    this.#held?.abort.abort(CALLED_OFF);
   }
 
   /** Calls the task about this record off, and comes back when it has ended. */

@@ -1,5 +1,6 @@
 import type { RolloutId } from "@nixwave/effects";
 import type { ActivationWorker } from "../perform/worker.ts";
+import { CALLED_OFF } from "../ports.ts";
 import { runRollback } from "./rollbackTask.ts";
 import { TaskSlot } from "./slot.ts";
 import { runSwitch } from "./switchTask.ts";
@@ -69,7 +70,7 @@ export function activationWorker(outer: ActivationParts): ActivationWorker {
       if (slot.task?.purpose !== "rollback") slot.callOff();
     },
     close: async () => {
-      closing.abort();
+      closing.abort(CALLED_OFF);
       await slot.close();
     },
   };
@@ -108,7 +109,7 @@ function withDeath(parts: ActivationParts, closing: AbortController): Activation
     try {
       parts.crash.at(point);
     } catch (cause) {
-      closing.abort();
+      closing.abort(CALLED_OFF);
       throw cause;
     }
   };

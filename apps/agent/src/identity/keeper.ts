@@ -1,7 +1,7 @@
 import { type HostName, type Instant, instant, type JournalId } from "@nixwave/effects";
 import { issuedAt, principalOf } from "@nixwave/protocol";
 import { Backoff } from "../backoff.ts";
-import { type Connection, type Http, type Ports, pause } from "../ports.ts";
+import { CALLED_OFF, type Connection, type Http, type Ports, pause } from "../ports.ts";
 import { askForCertificate, type CertificateAnswer } from "./certificateAsk.ts";
 import { type Authorities, type EnrolBy, readAuthorities } from "./evidence.ts";
 import {
@@ -79,7 +79,7 @@ export class IdentityKeeper {
     if (isDisowned === this.#isDisowned) return;
     this.#isDisowned = isDisowned;
     this.#setback = null;
-    this.#woken.abort();
+    this.#woken.abort(CALLED_OFF);
   }
 
   async run(): Promise<void> {
@@ -95,14 +95,14 @@ export class IdentityKeeper {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
   }
 
   /** Asks now for what is missing, whatever was refused before; resolves when there is nothing to do but to wait. */
   async ask(): Promise<IdentityShown> {
     const rest = new Promise<void>((resolve) => this.#onRest.add(resolve));
     this.#setback = null;
-    this.#woken.abort();
+    this.#woken.abort(CALLED_OFF);
     await rest;
     return this.shown();
   }

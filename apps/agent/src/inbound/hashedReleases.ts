@@ -7,7 +7,7 @@ import {
   readReleaseForHost,
 } from "@nixwave/protocol";
 import type { Journal } from "../journal/journal.ts";
-import type { Http } from "../ports.ts";
+import { CALLED_OFF, type Http } from "../ports.ts";
 import type { HostReleases } from "../releases.ts";
 
 /** Minutes of a simulated network. */
@@ -49,6 +49,6 @@ export function hashedReleases(journal: Journal, http: Http): HostReleases {
     refresh: null,
     state: null,
     trouble: null,
-    close: () => closed.abort(),
+    close: () => closed.abort(CALLED_OFF),
   };
 }

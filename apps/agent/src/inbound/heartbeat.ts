@@ -6,7 +6,7 @@ import { type ControlPlane, refusedJournal, type UnitLog } from "../controlPlane
 import type { Mailbox } from "../input.ts";
 import type { Journal } from "../journal/journal.ts";
 import { newJournalId } from "../outbox.ts";
-import { type Clock, pause, type Random, type Timer } from "../ports.ts";
+import { CALLED_OFF, type Clock, pause, type Random, type Timer } from "../ports.ts";
 
 export type Leaving = NonNullable<Heartbeat["leaving"]>;
 
@@ -49,7 +49,7 @@ export class Heartbeats {
 
   /** Now, instead of at the end of the interval. */
   ask(): void {
-    this.#asked.abort();
+    this.#asked.abort(CALLED_OFF);
   }
 
   async run(): Promise<void> {
@@ -66,7 +66,7 @@ export class Heartbeats {
         this.#backoff.succeeded();
         await pause(timer, ASKED_EVERY_MS, signal);
         const rest = Math.max(0, this.#intervalSecs * 1000 - ASKED_EVERY_MS);
-        await pause(timer, rest, AbortSignal.any([signal, asked]));
+        await pause(timer, rest, asked);
       } else await this.#backoff.failed(signal, ok.retryAfterSecs);
     }
   }
@@ -77,7 +77,9 @@ export class Heartbeats {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
+    // The rest of the interval waits for this one alone.
+    this.#asked.abort(CALLED_OFF);
   }
 
   async #beat(

@@ -1,6 +1,6 @@
 import type { Instant } from "@nixwave/effects";
 import type { Mailbox } from "../input.ts";
-import { pause, type Random, type Timer } from "../ports.ts";
+import { CALLED_OFF, pause, type Random, type Timer } from "../ports.ts";
 import type { HostReleases } from "../releases.ts";
 import type { SteadyClock } from "../steadyClock.ts";
 
@@ -61,6 +61,6 @@ export class MetadataWatch {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
   }
 }

@@ -5,7 +5,7 @@ import { type ControlPlane, refusedJournal } from "../controlPlane.ts";
 import type { Mailbox } from "../input.ts";
 import type { Journal } from "../journal/journal.ts";
 import { newJournalId } from "../outbox.ts";
-import { pause, type Random, type Timer } from "../ports.ts";
+import { CALLED_OFF, pause, type Random, type Timer } from "../ports.ts";
 import type { Verifier } from "./verify.ts";
 
 export interface PollParts {
@@ -58,7 +58,7 @@ export class Poller {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
     this.#wake?.();
   }
 
@@ -115,7 +115,7 @@ export class Poller {
       this.#wake = resolve;
     });
     await Promise.race([woken, pause(this.#parts.timer, REJECTED_LOOK_MS, look.signal)]);
-    look.abort();
+    look.abort(CALLED_OFF);
     this.#wake = null;
     if (signal.aborted) return;
   }

@@ -23,7 +23,7 @@ import {
 } from "@nixwave/protocol";
 import type { ControlPlane } from "../controlPlane.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Disk } from "../ports.ts";
+import { CALLED_OFF, type Disk } from "../ports.ts";
 import type {
   FoundRelease,
   HostReleases,
@@ -85,7 +85,7 @@ export class SignedReleases implements HostReleases {
   }
 
   close(): void {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
   }
 
   readonly refresh = async (now: Instant): Promise<Result<null, ReleaseRefusal>> => {

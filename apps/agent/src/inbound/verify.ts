@@ -5,7 +5,7 @@ import { isBusy } from "../activation/seen.ts";
 import { Backoff } from "../backoff.ts";
 import type { Mailbox } from "../input.ts";
 import type { Journal } from "../journal/journal.ts";
-import type { Random, Timer } from "../ports.ts";
+import { CALLED_OFF, type Random, type Timer } from "../ports.ts";
 import { type HostReleases, isPassing } from "../releases.ts";
 
 export interface VerifierParts {
@@ -78,7 +78,7 @@ export class Verifier {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#closed.abort(CALLED_OFF);
     this.#parts.releases.close();
     await this.idle();
   }

@@ -2,7 +2,7 @@ import type { BootId, RolloutId, Soaking } from "@nixwave/effects";
 import { recordRef, sameRecord } from "../activation/recordRef.ts";
 import type { Mailbox, RecordRef } from "../input.ts";
 import type { ProbeWorker } from "../perform/worker.ts";
-import { pause, type Random, type ReadRecord } from "../ports.ts";
+import { CALLED_OFF, pause, type Random, type ReadRecord } from "../ports.ts";
 import type { CheckOutcome } from "./check.ts";
 import { runOnSchedule } from "./schedule.ts";
 import { type RunnableProbe, readTopology, type TopologyParts } from "./topology.ts";
@@ -32,7 +32,7 @@ export function probeWorker(parts: ProbeParts): ProbeWorker {
   let closed = false;
 
   const stop = (): void => {
-    runners?.abort.abort();
+    runners?.abort.abort(CALLED_OFF);
     runners = null;
   };
 

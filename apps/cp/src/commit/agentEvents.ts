@@ -14,9 +14,8 @@ import {
   type Sha256,
   secsBetween,
 } from "@nixwave/effects";
-import { decodeLine, type EventRefusal, type Line, type LineRefusal } from "@nixwave/protocol";
+import type { EventRefusal, Line, LineRefusal } from "@nixwave/protocol";
 import type { AgentEvents, EventsTaken, Refused } from "../command.ts";
-import { sha256 } from "../log/hash.ts";
 import type { StreamEnd } from "../store/streams.ts";
 import { arrive } from "./arrival.ts";
 import type { Draft } from "./draft.ts";
@@ -40,11 +39,11 @@ export function decideAgentEvents(draft: Draft, command: AgentEvents): EventsTak
   const received = new Received();
   const placed: Placed[] = [];
   for (const [place, text] of command.lines.entries()) {
-    const decoded = decodeLine(text);
+    const { decoded, hash } = draft.memory.lines.read(text);
     const line = decoded.ok ? decoded.value : decoded.error;
     if ("code" in line && line.code === "bad-line") received.bad(place + 1, line.reason);
     else if (line.host !== host) return wrongHost(host, line.host);
-    else placed.push({ text, hash: sha256(text), line });
+    else placed.push({ text, hash, line });
   }
   const broken = firstBreak(draft, journalId, placed);
   if (broken !== null) return setBack(host, broken);

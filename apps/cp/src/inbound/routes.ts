@@ -79,10 +79,13 @@ function send<N extends RouteName>(name: N, answer: AnswerOf<N>, exchange: Excha
   }
 }
 
+/** Made once: every answer closes its connection's wait, and an error with a stack for each costs more than the wait. */
+const GONE = new Error("the caller has gone");
+
 /** Aborts when the connection is over, so that nothing waits for an agent that has gone. */
 function goneSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once("close", () => controller.abort());
+  reply.raw.once("close", () => controller.abort(GONE));
   return controller.signal;
 }
 

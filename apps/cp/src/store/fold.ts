@@ -24,11 +24,11 @@ import {
   stepRemotePast,
   supersede,
 } from "@nixwave/effects";
-import { decodeLine, type LogLine } from "@nixwave/protocol";
+import type { LogLine } from "@nixwave/protocol";
 import { COMMIT_HANDLERS } from "../commit/handlers.ts";
-import { sha256 } from "../log/hash.ts";
 import type { DerivedChange } from "./change.ts";
 import type { Leases } from "./leases.ts";
+import type { ReadLines } from "./readLines.ts";
 import type { Streams } from "./streams.ts";
 
 /** What a line is folded into: read here, changed only by `applyChange` with what the fold yields. */
@@ -36,6 +36,7 @@ export interface FoldView {
   readonly fleet: Fleet;
   readonly streams: Streams;
   readonly leases: Leases;
+  readonly lines: ReadLines;
   /** A verified release, also one that no line has named yet. */
   release(rolloutId: RolloutId): Release | null;
 }
@@ -124,7 +125,7 @@ type LineOf<K extends LogLine["kind"]> = Extract<LogLine, { readonly kind: K }>;
 function foldEvent(view: FoldView, line: LineOf<"AgentEvent">, appendReceived: () => void): Folded {
   const { fleet } = view;
   const { host, rolloutId, journalId, seq, receivedAt } = line;
-  const decoded = decodeLine(line.line);
+  const { decoded, hash } = view.lines.read(line.line);
   const record = fleet.record(rolloutId, host);
   invariant(decoded.ok, `line ${line.offset} was taken for an event of ${host}, so it is one`);
   invariant(record !== null, `line ${line.offset} is about a record of ${host} in ${rolloutId}`);
@@ -141,7 +142,7 @@ function foldEvent(view: FoldView, line: LineOf<"AgentEvent">, appendReceived: (
       rolloutId,
       journalId,
       lastSeq: seq,
-      lastHash: sha256(line.line),
+      lastHash: hash,
     },
     { kind: "RecordChanged", record: step.state },
   ];

@@ -16,6 +16,7 @@ import type { DerivedChange } from "./change.ts";
 import { applyChange, type FoldView } from "./fold.ts";
 import { type IdentityRecords, noRecords } from "./identity.ts";
 import { Leases } from "./leases.ts";
+import { ReadLines } from "./readLines.ts";
 import type { Loaded, LoadedHost } from "./store.ts";
 import { Streams } from "./streams.ts";
 
@@ -71,6 +72,7 @@ export function emptyMemory(readyAt: Instant, head: LogHeadPosition): Memory {
     fleet: new FleetState(readyAt),
     streams: new Streams(),
     leases: new Leases(),
+    lines: new ReadLines(),
     releases,
     currents: new Map(),
     refusals: new Map(),
