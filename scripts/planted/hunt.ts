@@ -13,7 +13,7 @@ class Patient {
 
   constructor(bug: Bug | null) {
     this.#child = fork(new URL("worker.ts", import.meta.url), {
-      execArgv: ["--disable-warning=ExperimentalWarning", "--import", "tsx", "--import", PLANT],
+      execArgv: ["--disable-warning=ExperimentalWarning", "--import", PLANT],
       env: { ...process.env, NIXWAVE_PLANT: bug?.name ?? "" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });

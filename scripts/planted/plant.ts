@@ -16,9 +16,6 @@ function plant(bugName: string): void {
   const source = stripTypeScriptTypes(patched(bug, readFileSync(path, "utf8")));
   registerHooks({
     load: (url, context, nextLoad) =>
-      // tsx may hang a query on a URL; the file is the same.
-      url.split("?")[0] === target
-        ? { format: "module", source, shortCircuit: true }
-        : nextLoad(url, context),
+      url === target ? { format: "module", source, shortCircuit: true } : nextLoad(url, context),
   });
 }

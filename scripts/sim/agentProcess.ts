@@ -233,9 +233,13 @@ export class SimHost {
         if (request.url.startsWith("http://app/")) return await this.#app(request, life);
         const { timeoutMs, signal } = request;
         const deliver = (gone: AbortSignal) => serve(request, gone);
-        const signals = signal === undefined ? [life.signal] : [life.signal, signal];
         try {
-          const given = await exchange(link, { deliver, timeoutMs, signals });
+          const given = await exchange(link, {
+            deliver,
+            timeoutMs,
+            signal: signal ?? null,
+            onDeath: life.onDeath,
+          });
           if (life.dead) return await new Promise<never>(() => {});
           if (given.body.length > request.answerBytesMax) throw new AnswerTooLong(request.url);
           if (given.status === 200 && request.url.endsWith(EVENTS))

@@ -13,25 +13,27 @@ export interface ArmedCrash {
   readonly isCut: boolean;
 }
 
-/** Made once: an error with a stack at each death costs more than the death. */
-const DEAD = new SimulatedCrash("the process is dead");
+/** Made once: an error with a stack for each who waited for it costs more than the death. */
+const DIED = new SimulatedCrash("the process died");
 
 /** Life and death of one process: once `dead`, no port of it does anything. */
 export class Life {
   dead = false;
   armed: ArmedCrash | null = null;
-  readonly #death = new AbortController();
-  readonly #onDeath: Set<(cause: Error) => void> = new Set();
+  readonly #onDeath = new Set<() => void>();
   readonly #onCrash: (armed: ArmedCrash) => void;
 
   constructor(onCrash: (armed: ArmedCrash) => void) {
     this.#onCrash = onCrash;
   }
 
-  /** Aborted at its death: its connections close. */
-  get signal(): AbortSignal {
-    return this.#death.signal;
-  }
+  /** Calls back at its death, when its connections close, until that is taken back. */
+  readonly onDeath = (tell: () => void): (() => void) => {
+    this.#onDeath.add(tell);
+    return () => {
+      this.#onDeath.delete(tell);
+    };
+  };
 
   /** A crash port's point: throws where the process dies at it, or is dead. */
   pass(point: string): void {
@@ -48,22 +50,22 @@ export class Life {
 
   die(): void {
     this.dead = true;
-    this.#death.abort(DEAD);
-    for (const tell of this.#onDeath) tell(new SimulatedCrash("the process died"));
+    for (const tell of this.#onDeath) tell();
     this.#onDeath.clear();
   }
 
   /** Settles as `work` does, or rejects when the process dies first. */
   whileAlive<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.dead) return reject(new SimulatedCrash("the process is dead"));
-      this.#onDeath.add(reject);
+      if (this.dead) return reject(DIED);
+      const die = (): void => reject(DIED);
+      this.#onDeath.add(die);
       work.then(
         (value) => {
-          if (this.#onDeath.delete(reject)) resolve(value);
+          if (this.#onDeath.delete(die)) resolve(value);
         },
         (cause: unknown) => {
-          if (this.#onDeath.delete(reject)) reject(cause);
+          if (this.#onDeath.delete(die)) reject(cause);
         },
       );
       return undefined;

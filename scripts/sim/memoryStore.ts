@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import {
   type Batch,
   type CpCrash,
@@ -25,6 +24,7 @@ import type {
 import { Chains } from "./chains.ts";
 import type { Unclean } from "./controlPlaneDisk.ts";
 import { type DerivedRows, emptyRows, sortedRows, writeRow } from "./derivedRows.ts";
+import { isSame } from "./equal.ts";
 
 /** What no line stands behind. */
 interface Observed {
@@ -200,7 +200,7 @@ function difference(stored: DerivedRows, folded: DerivedRows): string | null {
     if (!(table instanceof Map && other instanceof Map)) continue;
     for (const key of new Set([...table.keys(), ...other.keys()])) {
       const [one, two] = [table.get(key), other.get(key)];
-      if (!isDeepStrictEqual(one, two))
+      if (!isSame(one, two))
         return `${name} ${key}: stored ${JSON.stringify(one)}, the log says ${JSON.stringify(two)}`;
     }
   }

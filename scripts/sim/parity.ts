@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from "node:util";
 import type { HostRollout } from "@nixwave/effects";
+import { isSame } from "./equal.ts";
 
 /** What two records of the same envelopes differ in, for people; null: nothing. `isReplaced`: the mirror's database was. */
 export function difference(
@@ -9,11 +9,12 @@ export function difference(
 ): string | null {
   // An agent has the terms once it has verified the release.
   const { terms } = own.terms === null ? own : mirror;
+  if (own.lastSeq === 0) return null;
   const one = comparable(own, isReplaced);
   const other = { ...comparable(mirror, isReplaced), terms, ...claimed(own) };
-  if (own.lastSeq === 0 || isDeepStrictEqual(one, other)) return null;
+  if (isSame(one, other)) return null;
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(
-    (key) => !isDeepStrictEqual(Reflect.get(one, key), Reflect.get(other, key)),
+    (key) => !isSame(Reflect.get(one, key), Reflect.get(other, key)),
   );
   const said = keys.map((key) => {
     const [ours, theirs] = [one, other].map((each) => JSON.stringify(Reflect.get(each, key)));

@@ -17,13 +17,15 @@ export async function route(
   server: { readonly handlers: AgentHandlers; readonly repository: ReleaseRepository },
   gone: AbortSignal,
 ): Promise<HttpAnswer> {
-  const at = request.url.indexOf("/v1/");
-  const [path = "", search = ""] = request.url.slice(at).split("?");
+  const target = request.url.slice(request.url.indexOf("/v1/"));
+  const mark = target.indexOf("?");
+  const path = mark === -1 ? target : target.slice(0, mark);
   try {
     if (path.startsWith(RELEASES)) return releaseFile(server.repository, path);
     if (path.startsWith(MIRROR)) return await mirroredFile(server.handlers, path, gone, request);
     const caller = callerOf(request, gone);
-    const query = Object.fromEntries(new URLSearchParams(search));
+    const query =
+      mark === -1 ? {} : Object.fromEntries(new URLSearchParams(target.slice(mark + 1)));
     switch (path) {
       case "/v1/agent/dispatch": {
         const asked = granted(decodeRequest("getDispatch", { params: {}, query, body: null }));

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 
+const WAITING_MAX = 16_384;
+
 /** What happened in a world, in order. The hash covers every line, kept or not: two runs are the same if it is. */
 export class Chronicle {
   readonly #hash = createHash("sha256");
@@ -8,6 +10,7 @@ export class Chronicle {
   readonly #now: () => number;
   readonly lines: string[] = [];
   #count = 0;
+  #waiting = "";
 
   constructor(options: { readonly now: () => number; readonly isKept: boolean }) {
     this.#now = options.now;
@@ -22,12 +25,20 @@ export class Chronicle {
   say(who: string, what: string): void {
     const line = `${clock(this.#now() - this.#startMs)} ${who}: ${what}`;
     this.#count += 1;
-    this.#hash.update(line).update("\n");
+    this.#waiting += `${line}\n`;
+    if (this.#waiting.length > WAITING_MAX) this.#take();
     if (this.#isKept) this.lines.push(line);
+  }
+
+  /** Many lines at once: each call leaves JavaScript. */
+  #take(): void {
+    this.#hash.update(this.#waiting);
+    this.#waiting = "";
   }
 
   /** Ends the hashing. */
   digest(): string {
+    this.#take();
     return this.#hash.digest("hex");
   }
 }

@@ -35,8 +35,10 @@ export interface Exchange<A> {
   /** Delivers the request; rejects where nobody listens or the server dies over it. `gone`: the caller has hung up. */
   readonly deliver: (gone: AbortSignal) => Promise<A>;
   readonly timeoutMs: number;
-  /** Each is a way in which the caller hangs up: it gives up, or its process dies. */
-  readonly signals: readonly AbortSignal[];
+  /** The caller gives up. */
+  readonly signal: AbortSignal | null;
+  /** Calls back when the caller's process dies, until that is taken back. */
+  readonly onDeath: (hangUp: () => void) => () => void;
 }
 
 /** Made once: an error with a stack for each caller who hangs up costs more than the exchange. */
@@ -45,7 +47,7 @@ const GONE = new Error("the caller has gone");
 /** One exchange over a link, with whatever its weather does to it. Rejects where no answer comes. */
 export function exchange<A>(
   link: LinkPorts,
-  { deliver, timeoutMs, signals }: Exchange<A>,
+  { deliver, timeoutMs, signal, onDeath }: Exchange<A>,
 ): Promise<A> {
   const { after, random } = link;
   const weather = link.weather();
@@ -57,7 +59,8 @@ export function exchange<A>(
       if (over) return;
       over = true;
       cancelTimeout();
-      for (const signal of signals) signal.removeEventListener("abort", hangUp);
+      signal?.removeEventListener("abort", hangUp);
+      outlive();
       settle();
     };
     const fail = (message: string) => finish(() => reject(new Error(message)));
@@ -68,8 +71,9 @@ export function exchange<A>(
     };
     const hangUp = (): void => leave("aborted");
     const cancelTimeout = after(timeoutMs, () => leave("no answer in time"));
-    if (signals.some(({ aborted }) => aborted)) return hangUp();
-    for (const signal of signals) signal.addEventListener("abort", hangUp, { once: true });
+    const outlive = onDeath(hangUp);
+    if (signal?.aborted === true) return hangUp();
+    signal?.addEventListener("abort", hangUp, { once: true });
 
     const isLost = weather.cut || random.chance(weather.loss);
     const isTwice = random.chance(weather.duplicate);
