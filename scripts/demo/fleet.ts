@@ -9,13 +9,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import {
-  type Channel,
-  type ClosureHash,
-  isChannel,
-  isRolloutId,
-  type RolloutId,
-} from "@nixwave/effects";
+import { type Channel, type ClosureHash, isChannel, type RolloutId } from "@nixwave/effects";
 import { type Client, client } from "@nixwave/protocol";
 import { newSshHostKey } from "@nixwave/testkit";
 import { type Awaited, NotReached, until } from "./deadline.ts";
@@ -38,6 +32,7 @@ import {
   startCommand,
   startProcess,
 } from "./process.ts";
+import { rolloutIn } from "./rolloutIn.ts";
 import { type Service, startService } from "./service.ts";
 
 const ROOT = dirname(dirname(import.meta.dirname));
@@ -388,13 +383,4 @@ export class DemoFleet {
     writeFileSync(join(root, "service/health"), "ok\n");
     writeFileSync(join(root, "service/version"), "app-0\n");
   }
-}
-
-/** The rollout of the demo's one channel, in what `nixwave release --json` prints. */
-export function rolloutIn(printed: string): RolloutId | null {
-  const json: unknown = JSON.parse(printed);
-  const live: unknown =
-    typeof json === "object" && json !== null && "live" in json ? json.live : [];
-  const ids = Array.isArray(live) ? live.filter((one) => typeof one === "string") : [];
-  return ids.filter(isRolloutId)[0] ?? null;
 }

@@ -198,7 +198,7 @@ export const withoutNix = (path: string): string | null =>
 const NO_NIX =
   "--nix builds with a real Nix, and there is no nix-store on the PATH. Install Nix (on Debian: apt install nix-bin), or leave --nix out: pnpm demo needs none.";
 const NO_NAMESPACES =
-  "--nix gives each host a /nix of its own in a mount namespace, which this machine does not let us have. Run it as root, on Linux, or leave --nix out.";
+  "--nix gives each host a /nix of its own in a mount namespace, which this machine does not let us have: it takes Linux, and root or namespaces of users; most containers allow neither. Or leave --nix out.";
 
 /** Where Nix itself is, whatever links lead to it: those in /nix/var are out of sight once a host has its own. */
 function nixFolder(path: string): string | null {

@@ -69,7 +69,7 @@ test("a script that fails and one that hangs past its timeout: both go back to t
   expect((await fleet.events("b", bad)).join("\n")).toContain('"phase":"timeout"');
 });
 
-test("dead after the profile was set back, before the script has run: it runs all the same, after the agent's death and the host's", async () => {
+test("dead after the profile was set back, before the script has run: it runs all the same, after the agent's death and the host's (hazard 49)", async () => {
   const good = await release("good-2");
   await fleet.converged(good);
   for (const name of NAMES) await fleet.arm(name, "after-rollback-profile");

@@ -178,6 +178,8 @@ test("a new boot takes the memory of a running unit, and not the outcome of one 
 test("an outcome that a power cut left empty says nothing", async () => {
   await fire("exit 0");
   await ended();
+  // The shell that wrote it has still to end.
+  await vi.waitFor(() => expect(host.processes()).toEqual([]), SOON);
   writeFileSync(unitFile("outcome"), "");
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
   host.writeFile("boot-id", "another-boot\n");

@@ -1,9 +1,12 @@
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { addSecs } from "@nixwave/effects";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type FlakeFolder, flakeFolder } from "../flake/flake.fixture.ts";
 import { type Ran, runCli, TEST_NOW } from "../run.fixture.ts";
+
+// Each release starts Nix many times, and Nix starts slowly on a busy machine.
+vi.setConfig({ testTimeout: 240_000 });
 
 const NIX_FILES = join(import.meta.dirname, "../../../../nix");
 
