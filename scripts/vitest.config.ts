@@ -8,6 +8,7 @@ export default defineProject({
     // A task of its own: pnpm test:system.
     exclude: ["system/**", "**/node_modules/**"],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // A fleet is five processes or more: two of them at once keep two cores busy, a third only makes all slower.
     maxConcurrency: 2,
   },
