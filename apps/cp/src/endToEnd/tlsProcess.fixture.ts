@@ -34,19 +34,19 @@ export class TlsProcess {
   readonly #callers: Caller[] = [];
   #served: Served | null = null;
 
-  static async open(hosts: readonly string[]): Promise<TlsProcess> {
+  /** Hosts that are known by their SSH host keys, and hosts that join with a token. */
+  static async open(bySshKey: readonly string[], byToken: readonly string[] = []) {
     const made = new TlsProcess();
     const ended = await runCp("init", "--data", made.folder.data);
     if (ended.code !== 0) throw new Error(ended.stderr);
     const keys: readonly EnrolmentKey[] = [{ name: "ops", key: publicHalf(made.tokenKey) }];
-    for (const host of hosts) made.#sshKeys.set(host, newKey());
-    await signHosts(
-      made.folder.releases,
-      Object.fromEntries(
-        hosts.map((host) => [host, formatSshPublicKey(publicHalf(made.sshKey(host)))]),
-      ),
-      keys,
-    );
+    const lines = bySshKey.map((host) => {
+      const key = newKey();
+      made.#sshKeys.set(host, key);
+      return [host, formatSshPublicKey(publicHalf(key))] as const;
+    });
+    const joining = byToken.map((host) => [host, null] as const);
+    await signHosts(made.folder.releases, Object.fromEntries([...lines, ...joining]), keys);
     return made;
   }
 
