@@ -31,7 +31,10 @@ export type Credentials =
     };
 
 /** Reads what the connection needs. A secret is read only for a connection over TLS, and is never in a message. */
-export function credentialsOf(surroundings: Surroundings, typed: ConnectionTyped): Credentials {
+export function credentialsOf(
+  surroundings: Pick<Surroundings, "cwd" | "env">,
+  typed: ConnectionTyped,
+): Credentials {
   const { env } = surroundings;
   const authorityFile = typed.authority ?? env["NIXWAVE_AUTHORITY"];
   const tokenFile = typed.tokenFile ?? env["NIXWAVE_TOKEN_FILE"];

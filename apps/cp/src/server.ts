@@ -4,7 +4,7 @@ import type { Handlers } from "./inbound/handlers.ts";
 import type { InFlight } from "./inbound/inFlight.ts";
 import type { Door } from "./inbound/principal.ts";
 import { ProblemError } from "./inbound/problemError.ts";
-import { answerProblems } from "./inbound/problems.ts";
+import { answerProblems, refuseBadUrl } from "./inbound/problems.ts";
 import { registerRoutes } from "./inbound/routes.ts";
 import type { Logger } from "./ports.ts";
 
@@ -40,6 +40,7 @@ export function createServer(ports: ServerPorts): FastifyInstance {
     // Ours says `stopping` as a problem document, with Retry-After.
     return503OnClosing: false,
     exposeHeadRoutes: false,
+    frameworkErrors: refuseBadUrl(ports.door),
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
   });
   // Fastify sets these on a server of its own making only.

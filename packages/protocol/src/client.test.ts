@@ -4,6 +4,7 @@ import { instant } from "@nixwave/effects";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { client, type FetchPort } from "./client.ts";
+import { cpuMs } from "./cpu.fixture.ts";
 import * as ids from "./ids.ts";
 import { problem } from "./problem.ts";
 import { decodeRequest, encodeAnswer } from "./request.ts";
@@ -56,6 +57,42 @@ const overFetch: FetchPort = async ({ url, method, headers, body, signal }) => {
     body: new Uint8Array(await answer.arrayBuffer()),
   };
 };
+test("whatever a server answers, the client gives a value or an error with a code", async () => {
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc.json().map((text) => new TextEncoder().encode(text)),
+    wireOf(rolloutSummary).map((value) => new TextEncoder().encode(JSON.stringify(value))),
+    fc
+      .tuple(fc.string(), fc.jsonValue(), fc.jsonValue())
+      .map(([type, code, detail]) => JSON.stringify({ type, code, detail, status: 400 }))
+      .map((text) => new TextEncoder().encode(text)),
+  );
+  const status = fc.constantFrom(200, 204, 301, 400, 401, 404, 429, 500, 503, 599);
+  const headers = fc.record({
+    "content-type": fc.constantFrom("application/json", "application/problem+json", "text/html"),
+    "retry-after": fc.string(),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.record({ status, headers, body }), async (answer) => {
+      const began = cpuMs();
+      const asked = client(
+        "http://cp",
+        async () => answer,
+        () => ({}),
+      );
+      const ways = [
+        await asked.call("getStatus", {}),
+        await asked.call("cancelRollout", { params: { rolloutId }, body: { reason: "x" } }),
+        await asked.call("getDispatch", { query: { wait: 0 } }),
+        await asked.call("getMetadataFile", { params: { file: "timestamp.json" } }),
+      ];
+      for (const said of ways) if (!said.ok) expect(said.error.code).toMatch(/^[a-z-]+$/);
+      expect(cpuMs() - began).toBeLessThan(500);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 const calling = (base: string) => client(base, overFetch, () => ({ authorization: "Bearer t" }));
 
 /** The server's half as the CP has it: one route, its request decoded, its answer encoded. */

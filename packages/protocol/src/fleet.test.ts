@@ -3,7 +3,7 @@ import { instant } from "@nixwave/effects";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readFleet } from "./fleet.ts";
-import { formatFinding } from "./placed.ts";
+import { formatFinding, readPlaced } from "./placed.ts";
 import type { WrittenRelease } from "./releaseFiles.ts";
 import { resolve } from "./resolve.ts";
 
@@ -77,6 +77,7 @@ edges: [{gates: web-1, gated: db-1, reason: r}]
 `);
 
 const judge = (text: string) => {
+  expect(typeof readPlaced({ file: "fleet.yaml", text }).ok).toBe("boolean");
   const read = readFleet({ file: "fleet.yaml", text });
   const findings = read.ok ? resolve(read.value, ABOUT) : read;
   if (findings.ok) return;

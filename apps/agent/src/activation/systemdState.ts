@@ -32,14 +32,18 @@ export function readUnit(shown: string): UnitState {
   }
   // At its deadline it may end by itself with 0, having been told to stop half-way.
   if (read("Result") === "timeout" || read("ExecMainCode") !== EXITED) return { kind: "killed" };
-  return { kind: "exited", code: Number(read("ExecMainStatus")) };
+  // Of an answer that was cut there is no number, and none must not read as 0, which is success.
+  const status = read("ExecMainStatus");
+  return isCode(status) ? { kind: "exited", code: Number(status) } : { kind: "killed" };
 }
+
+const isCode = (text: string): boolean => /^[0-9]{1,9}$/.test(text);
 
 /** What ExecStopPost wrote: EXIT_CODE, EXIT_STATUS, SERVICE_RESULT; null: it wrote nothing. */
 export function endedUnit(text: string | null): UnitSeen {
   if (text === null) return { kind: "none" };
   const [code, status = "", result] = text.trim().split(" ");
-  if (code !== "exited" || result === "timeout" || !/^[0-9]+$/.test(status)) {
+  if (code !== "exited" || result === "timeout" || !isCode(status)) {
     return { kind: "killed" };
   }
   return { kind: "exited", code: Number(status) };

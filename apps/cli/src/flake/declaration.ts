@@ -14,7 +14,7 @@ import type { Push } from "./build.ts";
 import type { DiffGroup } from "./closureDiff.ts";
 import { type Closure, closuresOf } from "./closuresOf.ts";
 import { evaluateDeclaration, fleetOf } from "./evaluate.ts";
-import { toolRunner } from "./nix.ts";
+import { jsonOf, toolRunner } from "./nix.ts";
 
 /** What was typed of a release that comes from a flake. */
 export interface FlakeTyped {
@@ -40,6 +40,15 @@ const described = z.looseObject({
 });
 type Described = z.output<typeof described>;
 
+/** Exported for its test. */
+export function readDescribed(text: string, fleet: string): Described {
+  const read = described.safeParse(jsonOf(text, `${fleet}.declaration`));
+  if (read.success) return read.data;
+  throw new Refusal(
+    `${fleet}.declaration: expected a fleet, as nixwave.lib.mkFleet makes it. Name the output: --flake .#fleet`,
+  );
+}
+
 export interface FlakeBy {
   readonly current: (channel: Channel) => Promise<Release | null>;
   /** What can be refused of the channels that the flake declares, before anything is built. */
@@ -56,21 +65,16 @@ export async function declarationOfFlake(
   const run = toolRunner({ cwd, stop, onLine: (line) => say(desk, `  ${line}`) });
   const fleet = fleetOf(typed.flake);
   say(desk, `Evaluating ${fleet} …`);
-  const read = described.safeParse(JSON.parse(await evaluateDeclaration(run, typed.flake)));
-  if (!read.success) {
-    throw new Refusal(
-      `${fleet}.declaration: expected a fleet, as nixwave.lib.mkFleet makes it. Name the output: --flake .#fleet`,
-    );
-  }
-  const declared = Object.values(read.data.hosts).flatMap(({ channel }) =>
+  const read = readDescribed(await evaluateDeclaration(run, typed.flake), fleet);
+  const declared = Object.values(read.hosts).flatMap(({ channel }) =>
     isChannel(channel) ? [channel] : [],
   );
   refuse(new Set(declared));
-  const hosts = Object.entries(read.data.hosts).flatMap(([host, { tags }]) =>
+  const hosts = Object.entries(read.hosts).flatMap(([host, { tags }]) =>
     isHostName(host) ? [{ host, tags }] : [],
   );
   const selected = selectedOf(desk, hosts, typed.hosts);
-  const before = await closuresBefore(read.data, current);
+  const before = await closuresBefore(read, current);
   const kept = hosts.filter(({ host }) => !selected.has(host));
   const homeless = kept.filter(({ host }) => !before.has(host)).map(({ host }) => host);
   if (homeless.length > 0) {
@@ -88,7 +92,7 @@ export async function declarationOfFlake(
   });
   const all = new Map(before);
   for (const { host, ...closure } of closures) all.set(host, closure);
-  return { declaration: withClosures(fleet, read.data, all), groups, push };
+  return { declaration: withClosures(fleet, read, all), groups, push };
 }
 
 /** The selection is echoed, as everywhere. */

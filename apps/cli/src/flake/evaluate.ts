@@ -1,7 +1,7 @@
 import { type ClosureHash, type HostName, isHostName, parseClosureHash } from "@nixwave/effects";
 import { z } from "zod";
 import { Refusal } from "../refusal.ts";
-import type { RunTool } from "./nix.ts";
+import { jsonOf, type RunTool } from "./nix.ts";
 
 /** A host's system as the flake describes it; `output` need not be in the store yet. */
 export interface Toplevel {
@@ -38,7 +38,7 @@ export async function evaluateToplevels(
     [...NIX, "eval", "--json", `${fleet}.toplevels`, "--apply", pickOf(hosts)],
     `evaluate the systems of ${fleet}`,
   );
-  const read = toplevels.safeParse(JSON.parse(text));
+  const read = toplevels.safeParse(jsonOf(text, `${fleet}.toplevels`));
   if (!read.success) {
     throw new Refusal(
       `${fleet}.toplevels: expected a system per host, as nixwave.lib.mkFleet makes them.`,

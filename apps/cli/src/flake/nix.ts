@@ -18,6 +18,15 @@ const STDOUT_BYTES_MAX = 256 * 1024 * 1024;
 
 const REMEDY = "Mend what it says, then release again: nothing was released.";
 
+/** What `nix eval --json` has printed; of an output of the flake, for the sentence. */
+export function jsonOf(text: string, output: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Refusal(`${output}: expected JSON from nix, which printed something else.`);
+  }
+}
+
 /** The first argument is the program; `doing` completes the sentence "could not …". */
 export function toolRunner({ cwd, onLine, stop }: ToolOptions): RunTool {
   return ([program, ...args], doing) =>

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { NIX } from "../flake/evaluate.ts";
-import type { RunTool } from "../flake/nix.ts";
+import { jsonOf, type RunTool } from "../flake/nix.ts";
 import { Refusal } from "../refusal.ts";
 
 /** What other tools deploy by, each as an output of a flake. */
@@ -82,8 +82,12 @@ export async function readSource(
     const argv = [...NIX, "eval", "--json", `${flake}#${output}`, "--apply", reading] as const;
     try {
       const text = await run(argv, `evaluate ${flake}#${output}`);
-      const hosts = found.parse(JSON.parse(text));
-      return Object.entries(hosts).map(([name, host]) => ({ name, ...host }));
+      const hosts = found.safeParse(jsonOf(text, `${flake}#${output}`));
+      if (!hosts.success)
+        throw new Refusal(
+          `${flake}#${output}: expected hosts with tags, which is not what it has.`,
+        );
+      return Object.entries(hosts.data).map(([name, host]) => ({ name, ...host }));
     } catch (cause) {
       if (!(cause instanceof Refusal && cause.message.includes(NO_SUCH_OUTPUT))) throw cause;
     }

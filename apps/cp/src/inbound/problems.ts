@@ -2,6 +2,7 @@ import { PROBLEM_MEDIA_TYPE, type Problem, problem, ROUTES } from "@nixwave/prot
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../ports.ts";
 import { bodyProblem } from "./body.ts";
+import type { Door } from "./principal.ts";
 import { ProblemError } from "./problemError.ts";
 
 /** Of a body whose sender is refused already: enough for an honest one to send it off and read why. */
@@ -66,6 +67,21 @@ function problemOf(error: FastifyError, request: FastifyRequest): Problem | null
     error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500;
   return refused ? problem("bad-request", `${error.message}.`) : null;
 }
+
+/**
+ * For fastify's `frameworkErrors`: a path that is not even one has no route, and fastify runs no hook for it. It is counted like every other.
+ */
+export const refuseBadUrl =
+  ({ refuse }: Pick<Door, "refuse">) =>
+  (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
+    try {
+      refuse(request);
+      send(reply, problem("bad-request", `${error.message}.`));
+    } catch (cause) {
+      if (!(cause instanceof ProblemError)) throw cause;
+      send(reply, cause.problem);
+    }
+  };
 
 /** Every error leaves as a problem document (RFC 9457); what is our bug is logged with its cause, and only there. */
 export function answerProblems(server: FastifyInstance, log: Logger): void {

@@ -24,7 +24,7 @@ export function parsePlace(text: string, base: string): Result<RepositoryPlace, 
   const { protocol, username, password, pathname } = new URL(text);
   if (protocol.startsWith("git+")) return gitPlace(text.slice("git+".length));
   if (protocol === "ssh:" || protocol === "git:") return gitPlace(text);
-  if (protocol === "file:") return ok({ kind: "directory", directory: decodeURI(pathname) });
+  if (protocol === "file:") return filePlace(pathname);
   if (protocol !== "https:" && protocol !== "http:") {
     return err(`${protocol}// is not served: ${EXPECTED}`);
   }
@@ -33,6 +33,14 @@ export function parsePlace(text: string, base: string): Result<RepositoryPlace, 
     return err("a user name or password in an address would be seen by others: leave it out");
   }
   return pathname.endsWith(".git") ? gitPlace(text) : ok({ kind: "url", url: text });
+}
+
+function filePlace(pathname: string): Result<RepositoryPlace, string> {
+  try {
+    return ok({ kind: "directory", directory: decodeURI(pathname) });
+  } catch {
+    return err(`file://${pathname} has a % that is no encoded character: ${EXPECTED}`);
+  }
 }
 
 function gitPlace(text: string): Result<RepositoryPlace, string> {

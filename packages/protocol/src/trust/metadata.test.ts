@@ -4,6 +4,7 @@ import { Metadata, MetadataKind } from "@tufjs/models";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { cpuMs } from "../cpu.fixture.ts";
+import { decodeEnrolmentKeys, decodeRevocations } from "../identity/fleetEnrolment.ts";
 import { isAttack } from "./attack.ts";
 import { canonical } from "./canonical.ts";
 import { openRepository } from "./draft.ts";
@@ -71,6 +72,8 @@ test("whatever metadata or a fleet file holds, the answer is a value or a senten
       }
       const hosts = decodeFleetHosts(file);
       if (!hosts.ok) expect(hosts.error).not.toBe("");
+      for (const decoded of [decodeEnrolmentKeys(file), decodeRevocations(file)])
+        if (!decoded.ok) expect(decoded.error).not.toBe("");
       expect(cpuMs() - began).toBeLessThan(250);
     }),
     { numRuns: 2000 },
