@@ -41,6 +41,8 @@ interface Watched {
   readonly socket: Socket;
   readonly ready: Promise<void>;
   readonly closed: Promise<string>;
+  /** The first lines that came back, or what had come when it was closed. */
+  readonly answered: Promise<readonly string[]>;
 }
 function watched(socket: Socket, ready: "connect" | "secureConnect"): Watched {
   opened.push(socket);
@@ -54,7 +56,11 @@ function watched(socket: Socket, ready: "connect" | "secureConnect"): Watched {
     socket.once("close", () => resolve());
   });
   const closed = new Promise<string>((resolve) => socket.once("close", () => resolve(text)));
-  return { socket, ready: isReady, closed };
+  const answered = new Promise<readonly string[]>((resolve) => {
+    socket.on("data", () => text.includes("\r\n\r\n") && resolve(text.split("\r\n")));
+    void closed.then(() => resolve(text.split("\r\n")));
+  });
+  return { socket, ready: isReady, closed, answered };
 }
 
 const tcp = (localAddress = "127.0.0.1"): Watched =>
@@ -210,6 +216,26 @@ describe("what takes too long or is too large is ended", () => {
     expect(chunks).toBeLessThan(400);
     await isServed(old);
   });
+
+  test.each(["/v1/enroll", "/v1/agent/events", "/nothing"])(
+    "a body to %s that says it is gzip and is not, whatever its length, ends nothing but itself",
+    async (path) => {
+      const old = plane.agent(quiet);
+      const head = GET(path).replace("GET", "POST").trimEnd();
+      for (const type of ["application/json", "application/x-ndjson", "text/plain", "x/y"])
+        for (const length of [10, 20_000, 2_000_000]) {
+          const [sent] = await many(1, () => tls(null));
+          sent?.socket.write(
+            `${head}\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`,
+          );
+          sent?.socket.write("x".repeat(Math.min(length, 50_000)));
+          const [status] = (await sent?.answered) ?? [];
+          expect(status).toMatch(/^HTTP\/1\.1 4\d\d /);
+          sent?.socket.destroy();
+        }
+      await isServed(old);
+    },
+  );
 
   test("who sends slowly, or nothing, is cut off: headers, bodies, connections that ask nothing", async () => {
     const old = plane.agent(quiet);

@@ -87,6 +87,8 @@ export function takeBodies(server: FastifyInstance): void {
     }
     let received = 0;
     const gunzip = createGunzip();
+    // fastify listens only while it reads; it may refuse the request before that, and an error that nobody hears ends the process.
+    gunzip.on("error", () => undefined);
     payload.on("data", (chunk: Buffer) => {
       received += chunk.length;
     });
