@@ -150,7 +150,8 @@ describe("whoever floods has their own to lose, and others are served meanwhile"
     const old = plane.agent(quiet);
     const caller = plane.agent(flooding);
     expect(await untilRefused(() => caller.status("GET", "/nothing"))).toEqual({ before: [404] });
-    expect(await poll(caller)).toMatchObject({ error: { code: "too-many", status: 429 } });
+    const polls = async () => statusOf(await poll(caller));
+    expect(await untilRefused(polls)).not.toHaveProperty("never");
     await isServed(old);
   });
 
@@ -174,7 +175,7 @@ describe("whoever floods has their own to lose, and others are served meanwhile"
     const forged = { ...body, host: hostName.parse("web-2") };
     const attempt = async () => {
       const answer = await stranger.client.call("enroll", { body: forged });
-      return answer.ok ? 200 : "status" in answer.error ? answer.error.status : 0;
+      return statusOf(answer);
     };
     expect(await untilRefused(attempt)).toEqual({ before: [403] });
     expect(await plane.as(null).client.call("enroll", { body })).toMatchObject({ ok: true });
@@ -255,6 +256,11 @@ describe("what takes too long or is too large is ended", () => {
     await isServed(old);
   }, 120_000);
 });
+
+/** 0 where no answer came. */
+const statusOf = (
+  answer: Awaited<ReturnType<typeof poll>> | Awaited<ReturnType<Caller["client"]["call"]>>,
+): number => (answer.ok ? 200 : "status" in answer.error ? answer.error.status : 0);
 
 /** Asks until it is told to wait, within twice what any limit allows: what it was told before that. */
 async function untilRefused(ask: () => Promise<number>) {
