@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { CONTROL_PLANE_BUGS } from "./controlPlaneBugs.ts";
 import { HOST_BUGS } from "./hostBugs.ts";
+import { TRUST_BUGS } from "./trustBugs.ts";
 
 /**
  * Where a bug is looked for: from a seed on; in a scenario that was made for it; or in a small world of which every interleaving
@@ -8,6 +9,8 @@ import { HOST_BUGS } from "./hostBugs.ts";
  */
 export type Ground =
   | { readonly kind: "seed"; readonly seed: number }
+  /** The same, among the worlds that are signed and have a liar. */
+  | { readonly kind: "liars"; readonly seed: number }
   | { readonly kind: "scenario"; readonly name: string }
   | { readonly kind: "exhaustive"; readonly world: string };
 
@@ -26,7 +29,7 @@ export interface Bug {
   readonly tells: readonly string[];
 }
 
-export const BUGS: readonly Bug[] = [...CONTROL_PLANE_BUGS, ...HOST_BUGS];
+export const BUGS: readonly Bug[] = [...CONTROL_PLANE_BUGS, ...HOST_BUGS, ...TRUST_BUGS];
 
 /** Throws where there is none, with the names that there are. */
 export function bugNamed(name: string): Bug {

@@ -41,7 +41,10 @@ const KNOWN: Readonly<Record<string, (name: string) => boolean>> = {
     name === "I10" ? simulator.includes("explainHost(") : simulator.includes(`"${name}"`),
   planted: (name) => BUGS.some((bug) => bug.name === name),
   scenario: (name) => Object.hasOwn(SCENARIOS, name),
-  fault: (name) => read("scripts/sim/randomScenario.ts").includes(`["${name}", `),
+  fault: (name) =>
+    ["randomScenario", "liarPlans"].some((file) =>
+      read(`scripts/sim/${file}.ts`).includes(`["${name}", `),
+    ),
   exhaustive: (name) => FULL_WORLDS.some((world) => world.name === name),
 };
 

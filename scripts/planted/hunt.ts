@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { SIGNED_EVERY, signedFrom } from "../sim/liarPlans.ts";
 import type { Bug, Ground } from "./bugs.ts";
 import type { Answered } from "./world.ts";
 
@@ -90,10 +91,12 @@ async function search(
 
 /** A scenario is one world; worlds of seeds go on from the first one, since what a seed makes changes with the simulator. */
 function groundsOf({ ground }: Bug, seedsMax: number): readonly Ground[] {
-  if (ground.kind !== "seed") return [ground];
-  const further = Array.from({ length: seedsMax }, (_, index) => index + 1);
+  if (ground.kind !== "seed" && ground.kind !== "liars") return [ground];
+  const { kind } = ground;
+  const [first, step] = kind === "liars" ? [signedFrom(1), SIGNED_EVERY] : [1, 1];
+  const further = Array.from({ length: seedsMax }, (_, index) => first + index * step);
   const seeds = [ground.seed, ...further.filter((seed) => seed !== ground.seed)];
-  return seeds.map((seed) => ({ kind: "seed", seed }));
+  return seeds.map((seed) => ({ kind, seed }));
 }
 
 async function withPatient<T>(bug: Bug | null, work: (patient: Patient) => Promise<T>): Promise<T> {

@@ -7,6 +7,7 @@ const NAME_WIDTH = 28;
 const groundText = (ground: Ground): string => {
   switch (ground.kind) {
     case "seed":
+    case "liars":
       return `seed ${ground.seed}`;
     case "scenario":
       return `scenario ${ground.name}`;

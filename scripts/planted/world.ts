@@ -15,6 +15,7 @@ const EXHAUSTIVE_SECONDS_MAX = 120;
 export async function answer(ground: Ground): Promise<Answered> {
   switch (ground.kind) {
     case "seed":
+    case "liars":
       return await simulated(randomScenario(ground.seed));
     case "scenario":
       return await simulated(scenarioNamed(ground.name));

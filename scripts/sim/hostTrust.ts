@@ -7,7 +7,7 @@ import {
   SignedReleases,
   systemDisk,
 } from "@nixwave/agent";
-import type { Channel } from "@nixwave/effects";
+import type { Channel, ChannelRef } from "@nixwave/effects";
 import type { RealWork } from "@nixwave/testkit";
 
 export interface HostTrustParts {
@@ -26,6 +26,8 @@ export class HostTrust {
   readonly #parts: HostTrustParts;
   /** Versions of the channel's role that were verified, the newest last, and since when. */
   readonly #known: { readonly version: number; readonly sinceMs: number }[] = [];
+  /** By release: what was known when it was asked for last. */
+  readonly #asked = new Map<ChannelRef, number>();
 
   constructor(parts: HostTrustParts) {
     this.#parts = parts;
@@ -36,9 +38,10 @@ export class HostTrust {
       cpSync(from.stateDir, this.stateDir, { recursive: true });
   }
 
-  /** The version of the channel's role that was the newest one known at that time. */
-  knownBefore(ms: number): number | null {
-    return this.#known.findLast(({ sinceMs }) => sinceMs <= ms)?.version ?? null;
+  /** The version of the channel's role that was known when this release was asked for, or at that time: the newer. */
+  knownFor(ref: ChannelRef, ms: number): number {
+    const before = this.#known.findLast(({ sinceMs }) => sinceMs <= ms)?.version ?? 0;
+    return Math.max(this.#asked.get(ref) ?? 0, before);
   }
 
   /** Reads what the agent remembers, as the file has it. */
@@ -71,7 +74,10 @@ export class HostTrust {
       disk: systemDisk,
     });
     return {
-      find: (wanted, now) => turn.take(signed.find(wanted, now)).finally(() => this.#note()),
+      find: (wanted, now) => {
+        this.#asked.set(wanted.ref, this.#known.at(-1)?.version ?? 0);
+        return turn.take(signed.find(wanted, now)).finally(() => this.#note());
+      },
       refresh: (now) => turn.take(signed.refresh(now)).finally(() => this.#note()),
       get state() {
         return signed.state;

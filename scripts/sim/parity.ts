@@ -1,17 +1,27 @@
 import type { HostRollout } from "@nixwave/effects";
 import { isSame } from "./equal.ts";
 
-/** What two records of the same envelopes differ in, for people; null: nothing. `isReplaced`: the mirror's database was. */
+export interface Doubts {
+  /** The mirror's database was another one before. */
+  readonly isReplaced: boolean;
+  /** Somebody may have told the agent what the control plane did not. */
+  readonly isLiedTo: boolean;
+}
+
+/** What two records of the same envelopes differ in, for people; null: nothing. */
 export function difference(
   own: HostRollout,
   mirror: HostRollout,
-  isReplaced: boolean,
+  { isReplaced, isLiedTo }: Doubts,
 ): string | null {
+  const isRefusal = isLiedTo && own.kind === "Pending" && own.lastReject !== null;
+  // A journal that began anew has refused what was told to the one before: the mirror takes no answer to an attempt that is over.
+  if (isRefusal && mirror.attempt > own.attempt) return null;
   // An agent has the terms once it has verified the release.
   const { terms } = own.terms === null ? own : mirror;
   if (own.lastSeq === 0) return null;
   const one = comparable(own, isReplaced);
-  const other = { ...comparable(mirror, isReplaced), terms, ...claimed(own) };
+  const other = { ...comparable(mirror, isReplaced), terms, ...(isRefusal ? claimed(own) : {}) };
   if (isSame(one, other)) return null;
   const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])].filter(
     (key) => !isSame(Reflect.get(one, key), Reflect.get(other, key)),
@@ -27,10 +37,7 @@ export function difference(
  * Until a release was acknowledged, closure and channel are what the dispatch said that was refused; no decision reads them, and
  * somebody else may have said it (docs/decisions/0028).
  */
-const claimed = (own: HostRollout): object =>
-  own.kind === "Pending" && own.lastReject !== null
-    ? { targetClosure: own.targetClosure, channel: own.channel }
-    : {};
+const claimed = ({ targetClosure, channel }: HostRollout): object => ({ targetClosure, channel });
 
 /**
  * Estimates for people are not compared. A CP that was set back may never learn of a rollout that came and went since, so

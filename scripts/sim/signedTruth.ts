@@ -141,7 +141,7 @@ export class SignedTruth {
     const key = `${host.name} ${rolloutId} ${journalId} ${attempt}`;
     if (this.#acknowledged.has(key)) return;
     this.#acknowledged.add(key);
-    const version = host.trust?.knownBefore(this.#nowMs() - ON_ITS_WAY_MS) ?? null;
+    const version = host.trust?.knownFor(release.ref, this.#nowMs() - ON_ITS_WAY_MS) ?? 0;
     const known = this.#repository.owner.currents.get(`${host.channel} ${version}`);
     if (known !== undefined && release.createdAt < known.createdAt)
       this.#fail(

@@ -30,7 +30,7 @@ import {
 } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
 import { type Machine, OLD } from "./machine.ts";
-import { difference } from "./parity.ts";
+import { type Doubts, difference } from "./parity.ts";
 import { shuffledPlan } from "./shuffled.ts";
 import type { World } from "./world.ts";
 
@@ -249,9 +249,13 @@ export class Watch {
     return answer;
   }
 
+  get #doubts(): Doubts {
+    return { isReplaced: this.#replaced, isLiedTo: this.#world.adversary !== null };
+  }
+
   /** I4: for the same envelopes, agent and CP hold equal records. */
   parity(own: HostRollout, mirror: HostRollout): void {
-    this.#hold("I4", difference(own, mirror, this.#replaced));
+    this.#hold("I4", difference(own, mirror, this.#doubts));
   }
 
   fired({ unit, closure }: UnitRun, host: SimHost): void {
