@@ -41,7 +41,7 @@ export const TRUST_BUGS: readonly Bug[] = [
     file: `${AGENT}/inbound/signedReleases.ts`,
     find: "    if (current.value !== ref) {\n",
     replace: '    if (current.value !== ref && wanted.ref === "") {\n',
-    ground: liars(25),
+    ground: liars(2675),
     tells: ["never-older"],
   },
   {

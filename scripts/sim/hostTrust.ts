@@ -26,7 +26,7 @@ export class HostTrust {
   readonly #parts: HostTrustParts;
   /** Versions of the channel's role that were verified, the newest last, and since when. */
   readonly #known: { readonly version: number; readonly sinceMs: number }[] = [];
-  /** By release: what was known when it was asked for last. */
+  /** By release: what was known when it was found last, or when it was asked for if something else may have been learnt meanwhile. */
   readonly #asked = new Map<ChannelRef, number>();
 
   constructor(parts: HostTrustParts) {
@@ -42,6 +42,10 @@ export class HostTrust {
   knownFor(ref: ChannelRef, ms: number): number {
     const before = this.#known.findLast(({ sinceMs }) => sinceMs <= ms)?.version ?? 0;
     return Math.max(this.#asked.get(ref) ?? 0, before);
+  }
+
+  get #newest(): number {
+    return this.#known.at(-1)?.version ?? 0;
   }
 
   /** Reads what the agent remembers, as the file has it. */
@@ -60,6 +64,8 @@ export class HostTrust {
     const { root, channel, realWork } = this.#parts;
     const { stateDir } = this;
     const turn = new Turn(realWork);
+    let refreshes = 0;
+    let refreshing = 0;
     const watched: ControlPlane = {
       ...controlPlane,
       repositoryFile: (journalId, path, options) =>
@@ -74,11 +80,22 @@ export class HostTrust {
       disk: systemDisk,
     });
     return {
-      find: (wanted, now) => {
-        this.#asked.set(wanted.ref, this.#known.at(-1)?.version ?? 0);
-        return turn.take(signed.find(wanted, now)).finally(() => this.#note());
+      find: async (wanted, now) => {
+        const before = { version: this.#newest, refreshes, isRefreshing: refreshing > 0 };
+        const found = await turn.take(signed.find(wanted, now));
+        this.#note();
+        const isAlone = !before.isRefreshing && before.refreshes === refreshes;
+        this.#asked.set(wanted.ref, isAlone ? this.#newest : before.version);
+        return found;
       },
-      refresh: (now) => turn.take(signed.refresh(now)).finally(() => this.#note()),
+      refresh: async (now) => {
+        refreshes += 1;
+        refreshing += 1;
+        const refreshed = await turn.take(signed.refresh(now));
+        refreshing -= 1;
+        this.#note();
+        return refreshed;
+      },
       get state() {
         return signed.state;
       },

@@ -1,4 +1,5 @@
 import {
+  CUT_OFF,
   type JournalTables,
   type KeptOutbox,
   type KeptRecords,
@@ -237,7 +238,11 @@ class MemoryOutbox implements KeptOutbox {
       this.#change((row) => isOf(row) && row.seq <= answer.ackedThrough && !row.acked, {
         acked: true,
       });
-      if (answer.expected !== undefined) this.#unmark(rolloutId, answer.expected);
+      const { expected } = answer;
+      if (expected === undefined) continue;
+      this.#unmark(rolloutId, expected);
+      if (this.#rows().lines.some((row) => isOf(row) && row.seq === expected)) continue;
+      this.#change((row) => isOf(row) && !row.acked, { acked: true, refused: CUT_OFF });
     }
   }
 

@@ -14,7 +14,7 @@ export { httpControlPlane } from "./inbound/httpControlPlane.ts";
 export { SignedReleases } from "./inbound/signedReleases.ts";
 export { Journal } from "./journal/journal.ts";
 export { JournalUnwritable } from "./journal/openFile.ts";
-export { sealed } from "./journal/outboxTable.ts";
+export { CUT_OFF, sealed } from "./journal/outboxTable.ts";
 export { migrate as migrateJournal } from "./journal/schema.ts";
 export {
   type JournalTables,

@@ -126,6 +126,29 @@ test("a replay sends again from the number that was asked for, what was refused 
   expect(journal.outbox.nextBatch(everything).map(({ seq }) => seq)).toEqual([2, 3, 4]);
 });
 
+test("what follows a line that is not kept any more is given up when the control plane waits for that line: it keeps nobody from polling", () => {
+  const B = rollout("stable@b1");
+  const [other, kept] = [pending(), pending(B)];
+  const later = reject(reject(other));
+  reject(kept);
+  const acked = { [A]: { ackedThrough: later.lastSeq, refused: [] } };
+  journal.commit("full", (tx) => tx.apply({ kind: "LinesAcked", streams: acked }));
+  journal.outbox.prune([B]);
+  const last = reject(later).lastSeq;
+  expect(journal.outbox.hasUnacknowledged("DispatchReject")).toBe(true);
+  const expected = journal.outbox
+    .nextBatch(everything)
+    .find(({ rolloutId }) => rolloutId === B)?.seq;
+  if (expected === undefined) throw new Error("B's first line is there");
+  const waits = { ackedThrough: 0 as const, expected, refused: [] };
+  journal.commit("full", (tx) =>
+    tx.apply({ kind: "LinesAcked", streams: { [A]: waits, [B]: waits } }),
+  );
+  // B still has what is waited for, and sends it again.
+  expect(journal.outbox.nextBatch(everything).map(({ rolloutId }) => rolloutId)).toEqual([B]);
+  expect(journal.outbox.refused()).toMatchObject([{ rolloutId: A, seq: last, code: "cut-off" }]);
+});
+
 test("a record that a newer version wrote is left alone, and its lines go out as they are", () => {
   reject(pending());
   journal.close();

@@ -54,6 +54,9 @@ export function sealed(
   return { seq: lastSeq, line, hash, bytes: Buffer.byteLength(line) };
 }
 
+/** Of lines that were given up: what comes before them is kept no more. */
+export const CUT_OFF = "cut-off";
+
 /**
  * The outbox: one order per host, and a hash chain per stream. A number once given is never dropped: lines leave only
  * after they were acknowledged, and those of the newest acknowledged rollout and of its `previous` not even then.
@@ -142,8 +145,23 @@ export class OutboxTable {
     for (const [rolloutId, answer] of Object.entries(streams)) {
       for (const { seq, code } of answer.refused) refused.run(code, rolloutId, seq);
       acked.run(rolloutId, answer.ackedThrough);
-      if (answer.expected !== undefined) this.#unmark(rolloutId, answer.expected);
+      if (answer.expected === undefined) continue;
+      this.#unmark(rolloutId, answer.expected);
+      this.#giveUpCutOff(rolloutId, answer.expected);
     }
+  }
+
+  /**
+   * The CP waits for a line that no replay can ask for any more, so it will never take what follows. A refusal among that would keep
+   * the host from polling for ever.
+   */
+  #giveUpCutOff(rolloutId: string, expected: Seq): void {
+    this.#db
+      .prepare(
+        `UPDATE outbox SET acked = 1, refused = ? WHERE rollout_id = ? AND acked = 0
+           AND NOT EXISTS (SELECT 1 FROM outbox WHERE rollout_id = ? AND seq = ?)`,
+      )
+      .run(CUT_OFF, rolloutId, rolloutId, expected);
   }
 
   replay(from: { readonly [rolloutId: string]: Seq }): void {
