@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClosureHash } from "@nixwave/effects";
+import { hostName } from "@nixwave/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { until } from "../demo/deadline.ts";
 import { Fleet, type Released } from "./fleet.ts";
@@ -31,7 +32,7 @@ const STORE_MIB = 24;
 const BIG_BYTES = 8 * 1024 * 1024;
 const LEFT_BYTES = 1024 * 1024;
 const BALLAST = "/nix/ballast";
-/** Fifteen heartbeats. */
+/** Three polls. */
 const LOST_SECS = 30;
 const never = new AbortController().signal;
 
@@ -103,6 +104,17 @@ async function fillsUp(closure: ClosureHash): Promise<void> {
   fleet.lab.cache("serve", host);
 }
 
+/** Nobody has to wait for realiseTimeoutSecs, which is six hours elsewhere, to read that a cache is down. */
+async function saysWhatItWaitsFor(): Promise<void> {
+  const host = hostName("down");
+  const told = async () => {
+    const page = await fleet.client.call("getWhy", { params: { host } });
+    return page.ok && page.value.waitsFor?.startsWith("no cache answers") === true ? true : null;
+  };
+  const what = "a host that says what it waits for, while it waits";
+  await until({ what, timeoutSecs: REALISE_SECS, stop: never }, told);
+}
+
 /** What its switch forgot can't be had again either. */
 async function forgets(): Promise<void> {
   const host = fleet.host("gone");
@@ -128,7 +140,11 @@ test("each defect ends for its host alone: the rollout goes on past all of them,
   fleet.lab.cache("down", fleet.host("down"));
   for (const name of ["slow", "full"]) fleet.lab.cache("slow", fleet.host(name));
   released = await fleet.publish("spoiled", made.closures, { digests: made.digests });
-  await Promise.all([fillsUp(made.closures.get("full") ?? expect.fail("full")), forgets()]);
+  await Promise.all([
+    saysWhatItWaitsFor(),
+    fillsUp(made.closures.get("full") ?? expect.fail("full")),
+    forgets(),
+  ]);
   for (const name of DEFECTS)
     await fleet.reached(name, released, ["Failed", "Reverted"], REALISE_SECS + 60);
   for (const name of ["well", "after"]) {

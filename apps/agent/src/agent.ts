@@ -4,7 +4,7 @@ import { unitOf } from "./activation/unit.ts";
 import { activationWorker } from "./activation/worker.ts";
 import type { ControlPlane, UnitLog } from "./controlPlane.ts";
 import { boot } from "./inbound/boot.ts";
-import { Heartbeats, type Leaving } from "./inbound/heartbeat.ts";
+import { type HeartbeatParts, Heartbeats, type Leaving } from "./inbound/heartbeat.ts";
 import { MetadataWatch } from "./inbound/metadataWatch.ts";
 import { Poller } from "./inbound/poll.ts";
 import { Verifier } from "./inbound/verify.ts";
@@ -72,11 +72,12 @@ export function startAgent(parts: AgentParts): Agent {
     onBroken: parts.onBroken,
   });
   const mailbox: Mailbox = queue;
-  const workers = workersOf(parts, mailbox);
+  const workers = workersOf(parts, mailbox, () => heartbeats.ask());
   const { verifier, poller, heartbeats, drainer, watch } = sourcesOf(parts, {
     mailbox,
     clock,
     outage,
+    waitsFor: () => workers.activation.waitsFor(),
   });
   const asked: Performers["asked"] = {
     verify: ({ offer, leaseUntil }) => verifier.verify(offer, leaseUntil),
@@ -141,8 +142,9 @@ const troubleOf = (logs: AgentParts["logs"]) => (message: string, cause: unknown
 
 function sourcesOf(
   parts: AgentParts,
-  { mailbox, clock, outage }: Pick<Agent, "mailbox" | "clock" | "outage">,
+  agent: Pick<Agent, "mailbox" | "clock" | "outage"> & Pick<HeartbeatParts, "waitsFor">,
 ) {
+  const { mailbox, clock, outage, waitsFor } = agent;
   const { journal, controlPlane, activation, ports } = parts;
   const { timer, random, crash } = ports;
   const now = () => clock.now();
@@ -161,6 +163,7 @@ function sourcesOf(
     intervalSecs: parts.heartbeatSecs,
     diskFreeBytes: () => ports.disk.freeBytes(parts.stateDir),
     unitLog: () => lastUnitLog(parts),
+    waitsFor,
   });
   const askHeartbeat = () => heartbeats.ask();
   const poller = new Poller({ ...all, verifier, waitSecs: parts.pollWaitSecs, askHeartbeat });
@@ -168,7 +171,11 @@ function sourcesOf(
   return { verifier, poller, heartbeats, drainer, watch };
 }
 
-function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activation" | "probes"> {
+function workersOf(
+  parts: AgentParts,
+  mailbox: Mailbox,
+  onRefused: () => void,
+): Pick<Performers, "activation" | "probes"> {
   const { journal, ports, activation, logs, reach, probeEnv } = parts;
   const both = {
     ...ports,
@@ -181,6 +188,7 @@ function workersOf(parts: AgentParts, mailbox: Mailbox): Pick<Performers, "activ
   return {
     activation: activationWorker({
       ...both,
+      onRefused,
       knownGood: () => journal.facts().knownGood.at(-1) ?? null,
       baseline: (signal) => takeBaseline({ ...ports, reach, env: probeEnv }, signal),
     }),

@@ -131,6 +131,7 @@ export class TestAgent {
         streams,
         clockSkewSecs: 0,
         diskFreeBytes: null,
+        waitsFor: null,
       },
     };
   }

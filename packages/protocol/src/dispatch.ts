@@ -88,6 +88,9 @@ export const LEAVING = [
 /** Any more could not be kept apart by a person either; each is a record in the agent's journal. */
 const STREAMS_MAX = 10_000;
 
+/** A few lines of Nix; the rest is in the host's own log. */
+export const WAITS_FOR_LENGTH_MAX = 1024;
+
 export const heartbeat = z
   .object({
     agentVersion: z.string().min(1).max(64),
@@ -103,6 +106,8 @@ export const heartbeat = z
       .readonly(),
     logHead: logHead.nullable(),
     diskFreeBytes: count.nullable(),
+    /** An agent from before this was told says nothing of it. */
+    waitsFor: z.string().max(WAITS_FOR_LENGTH_MAX).nullable().default(null),
     leaving: z.enum(LEAVING).nullable(),
   })
   .readonly();

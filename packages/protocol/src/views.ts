@@ -249,6 +249,8 @@ export const whyView = z
     /** The hosts that the evidence names, such as those that hold a budget's slots. */
     mentions: z.array(hostRow).readonly(),
     failure: failure.nullable(),
+    /** Why its activation can't begin yet, as its last heartbeat said; null where nothing was refused, or it does not activate. */
+    waitsFor: z.string().nullable(),
     /** Events of this host in this rollout. */
     events: count,
     quarantined: z.boolean(),

@@ -120,6 +120,7 @@ const NO_ACTIVATION: ActivationWorker = {
   fireRollback: nobody,
   observe: nobody,
   stopUnit: nobody,
+  waitsFor: () => null,
   cancel: () => {},
   close: nobody,
 };

@@ -53,6 +53,7 @@ export class TaskSlot {
       stage: "preparing",
       again: false,
       obstacle: "",
+      refusal: null,
     };
     const done = this.spawn(async () => {
       await former?.done;

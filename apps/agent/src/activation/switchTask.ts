@@ -79,8 +79,11 @@ async function prepare(parts: ActivationParts, task: Task): Promise<Prepared> {
     const outcome: Step = step.ok ? step.value : { kind: "wait", obstacle: step.error };
     if (outcome.kind === "broke") return null;
     if (outcome.kind !== "wait") return outcome;
+    const isFirst = task.refusal === null;
     task.obstacle = outcome.obstacle;
-    parts.onTrouble("the switch has to wait", task.obstacle);
+    task.refusal = outcome.obstacle;
+    if (isFirst) parts.onRefused();
+    parts.onTrouble("the switch has to wait", outcome.obstacle);
     await backOff(parts, failures, task.signal);
   }
 }
@@ -100,9 +103,9 @@ interface Preparing {
 }
 
 /** Read only if the time for it ends while caches are asked or send: they have refused nothing, and that must not be silence. */
-function tooSlow(path: string, realiseSecs: number, before: string): string {
+function tooSlow(path: string, realiseSecs: number, before: string | null): string {
   const slow = `slow: the caches have not sent all of ${path} within realiseTimeoutSecs (${realiseSecs} s)`;
-  return before === "" ? slow : `${slow}; before that: ${before}`;
+  return before === null ? slow : `${slow}; before that: ${before}`;
 }
 
 /**
@@ -149,7 +152,7 @@ async function prepareOnce(
     const restored = await activation.stageBoot(system.running, task.signal);
     if (!restored.ok) return { kind: "wait", obstacle: restored.error.stderrTail };
   }
-  task.obstacle = tooSlow(activation.closurePath(targetClosure), realiseSecs, task.obstacle);
+  task.obstacle = tooSlow(activation.closurePath(targetClosure), realiseSecs, task.refusal);
   const room = await activation.preflight(targetClosure);
   if (!room.ok) return { kind: "wait", obstacle: room.error.message };
   const wanted = { closure: targetClosure, digest };
@@ -160,6 +163,7 @@ async function prepareOnce(
     await broke(parts, task, { phase: "realise", exitCode: null, text: realised.error.message });
     return { kind: "broke" };
   }
+  task.refusal = null;
   task.obstacle = `${activation.closurePath(targetClosure)} is here, and is still being pinned and checked`;
   await activation.pin("target", targetClosure);
   if (rollbackTarget !== null) {

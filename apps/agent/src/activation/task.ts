@@ -31,6 +31,8 @@ export interface ActivationParts {
   readonly crash: Crash;
   /** Takes the configured secrets out of what leaves the machine. */
   readonly redact: (text: string) => string;
+  /** The switch in hand was refused for the first time: the control plane is to hear of it before the next heartbeat is due. */
+  readonly onRefused: () => void;
   /** What went wrong and is tried again, or our bug: for the log. */
   readonly onTrouble: (message: string, cause: unknown) => void;
 }
@@ -48,8 +50,10 @@ export interface Task {
   stage: Stage;
   /** The effect came back while the task was saying what it saw: there is more to do. */
   again: boolean;
-  /** Why nothing has been fired yet: the last word of a realise that never ended well. */
+  /** Why nothing has been fired yet, should its time be over now. */
   obstacle: string;
+  /** What refused it last and is tried again; null if nothing has. */
+  refusal: string | null;
 }
 
 /** Caches come back within minutes; a fleet that waits for one must not ask in step, hence the jitter. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ClosureHash, HostState } from "@nixwave/effects";
+import type { ClosureHash, HostState, RolloutId } from "@nixwave/effects";
 import { expect, vi } from "vitest";
 import type { CrashPoint } from "../crashPoint.ts";
 import type { ActivationWorker } from "../perform/worker.ts";
@@ -15,6 +15,8 @@ export interface WorkerBench {
   readonly loop: TestLoop;
   readonly old: ClosureHash;
   readonly troubles: readonly string[];
+  /** Heartbeats that the worker asked for. */
+  readonly asked: readonly RolloutId[];
   /** An agent's process begins: a worker that remembers nothing. */
   start(crashAt?: (point: CrashPoint) => void, activation?: Activation): void;
   /** The worker's process is asked to end; its units go on. */
@@ -34,6 +36,7 @@ export function workerBench(): WorkerBench {
   const loop = testLoop();
   const workers: ActivationWorker[] = [];
   const troubles: string[] = [];
+  const asked: RolloutId[] = [];
   const old = host.makeClosure("old", {
     switch: "echo old >> switches; swap boot; swap current-system",
   });
@@ -43,6 +46,7 @@ export function workerBench(): WorkerBench {
     loop,
     old,
     troubles,
+    asked,
     start: (crashAt = () => {}, activation = host.activation) => {
       const worker = activationWorker({
         activation,
@@ -54,6 +58,7 @@ export function workerBench(): WorkerBench {
         random: host.ports.random,
         crash: { at: crashAt },
         redact: (text) => text.replaceAll("hunter2", "[redacted]"),
+        onRefused: () => void asked.push(loop.record.rolloutId),
         onTrouble: (message, cause) => void troubles.push(`${message}: ${String(cause)}`),
       });
       loop.activation = worker;

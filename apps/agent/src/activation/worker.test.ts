@@ -304,6 +304,29 @@ test.each([
   });
 });
 
+test("what the switch waits for is told without secrets, until it waits no more", async () => {
+  const refusals = ["no cache answers to hunter2"];
+  bench.start(() => {}, {
+    ...bench.host.activation,
+    realise: async () => {
+      const [message] = refusals;
+      return message === undefined
+        ? { ok: true, value: null }
+        : { ok: false, error: { final: false, message } };
+    },
+  });
+  const waitsFor = () => bench.loop.activation.waitsFor();
+  expect(waitsFor()).toBeNull();
+  bench.loop.acknowledge(bench.newClosure(), bench.old);
+  expect(waitsFor(), "nothing was refused yet").toBeNull();
+  await expect.poll(waitsFor, SOON).toBe("no cache answers to [redacted]");
+  await expect.poll(() => bench.troubles.length, SOON).toBeGreaterThan(2);
+  expect(bench.asked, "one heartbeat for it, however often it is refused").toHaveLength(1);
+  refusals.pop();
+  await bench.reaches("Soaking");
+  expect(waitsFor()).toBeNull();
+});
+
 test("a check that never ends is not called a slow cache", async () => {
   const begun = Promise.withResolvers<void>();
   bench.start(() => {}, {

@@ -65,6 +65,7 @@ export function activationWorker(outer: ActivationParts): ActivationWorker {
     fireRollback: (rolloutId) => beginFor(rolloutId, "rollback"),
     observe: (rolloutId) => void slot.spawn(() => observe(rolloutId)),
     stopUnit: (rolloutId) => void slot.spawn(() => stopUnit(rolloutId)),
+    waitsFor: () => refusalOf(parts, slot.task),
     // A rollback is not called off by leaving Activating: that is how it comes about.
     cancel: () => {
       if (slot.task?.purpose !== "rollback") slot.callOff();
@@ -74,6 +75,11 @@ export function activationWorker(outer: ActivationParts): ActivationWorker {
       await slot.close();
     },
   };
+}
+
+function refusalOf({ redact }: ActivationParts, task: Task | null): string | null {
+  const refusal = task?.stage === "preparing" ? task.refusal : null;
+  return refusal === null ? null : redact(refusal);
 }
 
 /** Rounds until nothing more came back; trouble in one (a full disk while looking) is waited out, not given up. */

@@ -39,6 +39,21 @@ test("a heartbeat has what the control plane decides on, read anew each time (ha
   expect(said()).toMatchObject({ currentClosure: OLD, bootId: "boot-2" });
 });
 
+test("a heartbeat tells what the activation waits for, while it waits, and not a word too many", async () => {
+  const { world } = on;
+  world.machine.realiseRefusal = `no cache answers: ${"x".repeat(2000)}`;
+  const release = world.cp.release(NEW);
+  world.cp.dispatch(release);
+  await on.becomes(release, "Activating");
+  // At once: the next heartbeat that is due would come a minute later.
+  await world.passUntil(() => said().waitsFor !== null, 10);
+  expect(said().waitsFor).toMatch(/^no cache answers: x{1006}$/);
+  world.machine.realiseRefusal = null;
+  await on.becomes(release, "Converged", 200);
+  await world.pass(70);
+  expect(said().waitsFor).toBeNull();
+});
+
 test("a control plane that has more of a stream than was ever written makes the agent begin a new journal", async () => {
   const { world } = on;
   const release = world.cp.release(NEW);

@@ -1,5 +1,5 @@
 import { instant, isRolloutId, type RolloutId } from "@nixwave/effects";
-import type { Heartbeat, HeartbeatAnswer } from "@nixwave/protocol";
+import { type Heartbeat, type HeartbeatAnswer, WAITS_FOR_LENGTH_MAX } from "@nixwave/protocol";
 import type { Activation } from "../activation/activation.ts";
 import { Backoff } from "../backoff.ts";
 import { type ControlPlane, refusedJournal, type UnitLog } from "../controlPlane.ts";
@@ -22,6 +22,7 @@ export interface HeartbeatParts {
   /** Until the CP says otherwise. */
   readonly intervalSecs: number;
   readonly diskFreeBytes: () => number | null;
+  readonly waitsFor: () => string | null;
   /** The output of the host's last unit, redacted; null if there is none. */
   readonly unitLog: () => Promise<UnitLog | null>;
   readonly onTrouble: (message: string, cause: unknown) => void;
@@ -120,7 +121,7 @@ export class Heartbeats {
   }
 
   async #body(leaving: Leaving | null): Promise<Heartbeat> {
-    const { journal, activation, clock, agentVersion, diskFreeBytes } = this.#parts;
+    const { journal, activation, clock, agentVersion, diskFreeBytes, waitsFor } = this.#parts;
     const { running } = await activation.system();
     const streams: Record<RolloutId, Heartbeat["streams"][RolloutId]> = {};
     for (const { rolloutId, attempt, lastSeq } of journal.records.streams())
@@ -135,6 +136,7 @@ export class Heartbeats {
       streams,
       logHead: journal.facts().logHead,
       diskFreeBytes: diskFreeBytes(),
+      waitsFor: waitsFor()?.slice(0, WAITS_FOR_LENGTH_MAX) ?? null,
       leaving,
     };
   }

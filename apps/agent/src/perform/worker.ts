@@ -14,6 +14,8 @@ export interface ActivationWorker {
   observe(rolloutId: RolloutId): void;
   /** Stops the record's unit, waits until it was seen to have ended, and then observes. */
   stopUnit(rolloutId: RolloutId): void;
+  /** Why the switch in hand can't begin yet: what refused it last. Null where nothing has, or it has begun. */
+  waitsFor(): string | null;
   /** Gives up realising and everything else that no unit does yet; a unit that runs goes on. */
   cancel(): void;
   /** Cancels, and resolves when nothing of it runs any more in this process. Units go on. */

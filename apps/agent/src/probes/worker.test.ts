@@ -38,6 +38,7 @@ beforeEach(() => {
     random: host.ports.random,
     crash: { at: () => {} },
     redact: (text) => text,
+    onRefused: () => {},
     onTrouble: () => {},
   });
   loop.activation = activation;

@@ -1,4 +1,4 @@
-import { type BootId, type ClosureHash, ok, type UnitSeen } from "@nixwave/effects";
+import { type BootId, type ClosureHash, err, ok, type UnitSeen } from "@nixwave/effects";
 import { PROBE_FILE } from "@nixwave/protocol";
 import { bootId, closure } from "@nixwave/testkit";
 import type { Activation, FoundUnit, PinName, UnitRun } from "../activation/activation.ts";
@@ -35,6 +35,8 @@ export class TestMachine {
   boot: BootId = bootId("boot-1");
   /** A disk or a cache that hangs. */
   realiseHangs = false;
+  /** Why nothing can be realised now. */
+  realiseRefusal: string | null = null;
   probeFile: string | null = JSON.stringify({
     schemaVersion: 1,
     checks: [{ kind: "http", name: "http-app", url: "http://app/health" }],
@@ -76,7 +78,11 @@ export class TestMachine {
     system: async (): Promise<SystemClosures> => ({ ...this.system }),
     closurePath: (hash) => `/closures/${hash}`,
     preflight: async () => ok(null),
-    realise: async () => (this.realiseHangs ? await new Promise<never>(() => {}) : ok(null)),
+    realise: async () => {
+      if (this.realiseHangs) await new Promise<never>(() => {});
+      const message = this.realiseRefusal;
+      return message === null ? ok(null) : err({ final: false, message });
+    },
     pin: async (name, hash) => {
       this.pins.set(name, hash);
     },

@@ -25,6 +25,9 @@ export function whyScreen(style: Style, view: WhyView): readonly string[] {
       pairs.push([at === 0 ? "rollback" : "", line]);
     });
   }
+  lastWords(view.waitsFor).forEach((line, at) => {
+    pairs.push([at === 0 ? "waits for" : "", line]);
+  });
   [...said.evidence, ...mentioned(view, style.timeZone)].forEach((line, at) => {
     pairs.push([at === 0 ? "evidence" : "", line]);
   });
@@ -76,8 +79,8 @@ function mentioned({ mentions, now }: WhyView, timeZone: string): readonly strin
     .map((row) => `${row.host}: ${rowWords(row, now, timeZone)}`);
 }
 
-function lastWords(stderrTail: string | null): readonly string[] {
-  const lines = (stderrTail ?? "").split("\n").filter((line) => line.trim() !== "");
+function lastWords(text: string | null): readonly string[] {
+  const lines = (text ?? "").split("\n").filter((line) => line.trim() !== "");
   return lines.slice(-STDERR_LINES_SHOWN_MAX).map(harmless);
 }
 

@@ -122,6 +122,7 @@ async function hasSeen(host: ScriptedAgent, logHead: LogHead): Promise<void> {
     streams: {},
     logHead,
     diskFreeBytes: null,
+    waitsFor: null,
     leaving: null,
   };
   sure(await host.client.call("postHeartbeat", { body }));

@@ -91,6 +91,7 @@ export class ScriptedAgent {
           streams,
           logHead,
           diskFreeBytes: null,
+          waitsFor: null,
           leaving: null,
         },
       }),

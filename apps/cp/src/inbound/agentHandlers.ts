@@ -31,12 +31,13 @@ export interface AgentPorts {
 const WAIT_SECS_DEFAULT = 60;
 
 function reportOf(body: HeartbeatBody, clock: Clock): HostReport {
-  const { currentClosure, bootId, agentVersion, leaving, diskFreeBytes } = body;
+  const { currentClosure, bootId, agentVersion, leaving, diskFreeBytes, waitsFor } = body;
   const streams = Object.entries(body.streams).flatMap(([rolloutId, stream]) =>
     isRolloutId(rolloutId) ? [{ rolloutId, ...stream }] : [],
   );
   const clockSkewSecs = secsBetween(clock.now(), body.wallClock);
-  return { currentClosure, bootId, agentVersion, leaving, diskFreeBytes, streams, clockSkewSecs };
+  const said = { currentClosure, bootId, agentVersion, leaving, diskFreeBytes, waitsFor };
+  return { ...said, streams, clockSkewSecs };
 }
 
 /** The routes that are not decided by the writer still tell an agent that its journal is not the current one. */

@@ -64,6 +64,8 @@ export const storedReport = z
       .readonly(),
     clockSkewSecs: z.number(),
     diskFreeBytes: z.number().nullable(),
+    /** Rows from before it was told have none. */
+    waitsFor: z.string().nullable().default(null),
   })
   .readonly();
 

@@ -73,6 +73,10 @@ export function whyView(
       .slice(0, MENTIONS_MAX)
       .map((name) => hostRow(fleet, { host: name, release: null }, now)),
     failure: failureOf(record, events),
+    waitsFor:
+      explanation.answer.kind === "activating"
+        ? (fleet.host(host)?.report?.waitsFor ?? null)
+        : null,
     events: events.length,
     quarantined:
       row.channel !== null &&

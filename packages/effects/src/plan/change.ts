@@ -31,6 +31,8 @@ export interface HostReport {
   }[];
   readonly clockSkewSecs: number;
   readonly diskFreeBytes: number | null;
+  /** Why its newest activation can't begin yet, in the agent's words; null where nothing was refused. */
+  readonly waitsFor: string | null;
 }
 
 /** Everything that can change what a plan looks at. The one way to change a FleetState. */

@@ -188,6 +188,7 @@ export class ControlPlane {
       streams,
       clockSkewSecs: 0,
       diskFreeBytes: null,
+      waitsFor: null,
     };
   }
 }

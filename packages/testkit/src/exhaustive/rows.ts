@@ -242,6 +242,7 @@ export const reportOf = (streams: HostReport["streams"]): HostReport => ({
   streams,
   clockSkewSecs: 0,
   diskFreeBytes: null,
+  waitsFor: null,
 });
 
 /** A record as the CP's decisions see it: the host's own instants and numbers say nothing to them. */
