@@ -14,6 +14,7 @@ export const HOST_BUGS: readonly Bug[] = [
     file: `${AGENT}/outbox.ts`,
     find: "    journal.markSent(batch);\n    this.#parts.outage.over();\n",
     replace: "    this.#parts.outage.over();\n",
+    // By chance one world of files in some forty finds it (seed 310): too few for a search that has to be short.
     ground: scenario("power-cuts-while-soaking"),
     tells: ["I6"],
   },
@@ -46,7 +47,7 @@ export const HOST_BUGS: readonly Bug[] = [
     file: `${EFFECTS}/host/health.ts`,
     find: '  if (evidence === undefined) return { what, reason: "has not reported yet", until: null };\n',
     replace: "  if (evidence === undefined) return null;\n",
-    ground: { kind: "exhaustive", world: "one host, one wave, one fault, one copy" },
+    ground: seed(1),
     tells: ["I3"],
   },
   {

@@ -11,8 +11,6 @@ const groundText = (ground: Ground): string => {
       return `seed ${ground.seed}`;
     case "scenario":
       return `scenario ${ground.name}`;
-    case "exhaustive":
-      return `exhaustive search: ${ground.world}`;
   }
 };
 

@@ -55,6 +55,7 @@ export interface MachineParts {
   readonly time: SimTime;
   readonly behaviourOf: (closure: ClosureHash) => Behaviour;
   readonly rollbacks: NonNullable<HostPlan["rollbacks"]> | null;
+  readonly bootIdAfterMs: number;
   readonly onFire: (run: UnitRun, machine: Machine) => void;
   readonly onStagedBoot: (machine: Machine) => void;
   readonly say: (what: string) => void;
@@ -154,7 +155,7 @@ export class Machine {
     return {
       backend: "directory",
       closurePath: (hash) => `/closures/${hash}`,
-      bootId: () => live(() => bootId(`${this.#name}-boot-${this.#boots}`)),
+      bootId: () => live(() => this.#bootId()),
       system: () => live((): SystemClosures => ({ ...this.system })),
       preflight: () => live(() => ok(null)),
       realise: ({ closure }, signal) => live(() => this.#realise(closure, signal)),
@@ -181,6 +182,15 @@ export class Machine {
         ),
       output: () => live(() => "the unit's output"),
     };
+  }
+
+  async #bootId() {
+    const { time, bootIdAfterMs } = this.#parts;
+    if (bootIdAfterMs > 0)
+      await new Promise<void>((resolve) => {
+        time.after(bootIdAfterMs, resolve);
+      });
+    return bootId(`${this.#name}-boot-${this.#boots}`);
   }
 
   async #realise(hash: ClosureHash, signal: AbortSignal) {

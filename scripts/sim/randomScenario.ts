@@ -57,8 +57,13 @@ function hostPlans(random: SeededRandom): readonly HostPlan[] {
     startsAtMs: random.between(0, 8000),
     wallOffMs: random.chance(0.2) ? random.between(-600_000, 600_000) : 0,
     ...(random.chance(0.15) ? { rollbacks: badRollbacks(random) } : {}),
+    ...slowness(random.stream(`slowness ${index}`)),
   }));
 }
+
+/** Where nothing takes any time, what was seen before a probe had reported is never seen. */
+const slowness = (random: SeededRandom): Pick<HostPlan, "answersAfterMs"> =>
+  random.chance(0.3) ? { answersAfterMs: random.between(1, 40) } : {};
 
 const badRollbacks = (random: SeededRandom): NonNullable<HostPlan["rollbacks"]> => ({
   end: random.chance(0.5) ? "exits-1" : "hangs",
@@ -98,7 +103,7 @@ function releasePlans(
         budgets: budgetsOf(random, members),
         edges: edgesOf(random, members),
         after: isOther && random.chance(0.5) ? ["stable"] : [],
-        behaviours: behavioursOf(random, members),
+        behaviours: behavioursOf(random, members, random.stream(`apps of ${channel} ${index}`)),
         closures: closuresOf(random, members, index),
       };
     });
@@ -121,9 +126,11 @@ function edgesOf(random: SeededRandom, members: readonly HostPlan[]): ReleasePla
   return [{ gates: inOrder[0]?.name ?? "", gated: inOrder[1]?.name ?? "" }];
 }
 
+/** `apps` has a stream of its own, as what came later: the other draws of a seed are what they were. */
 function behavioursOf(
   random: SeededRandom,
   members: readonly HostPlan[],
+  apps: SeededRandom,
 ): Readonly<Record<string, Behaviour>> {
   const roll = random.unit();
   const share = roll < 0.55 ? 0.04 : roll < 0.75 ? 0.9 : 0.3;
@@ -131,7 +138,12 @@ function behavioursOf(
   for (const { name } of members)
     of[name] = random.chance(share)
       ? oddBehaviour(random)
-      : { ...GOOD, switchSecs: random.between(2, 20), realiseSecs: random.between(0, 10) };
+      : {
+          ...GOOD,
+          switchSecs: random.between(2, 20),
+          realiseSecs: random.between(0, 10),
+          answersAfterSecs: apps.chance(0.15) ? apps.between(1, 4) : 0,
+        };
   return of;
 }
 

@@ -28,6 +28,8 @@ export interface HostPlan {
   readonly wallOffMs: number;
   /** What becomes of its first rollbacks, whatever the closure; later ones end well. */
   readonly rollbacks?: { readonly end: "exits-1" | "hangs"; readonly times: number };
+  /** How long it takes to say which boot it is. Where nothing takes any time, all that follows a switch has its very instant. */
+  readonly answersAfterMs?: number;
 }
 
 export interface ReleasePlan {

@@ -155,6 +155,7 @@ export class World {
         time: this.time,
         behaviourOf: (hash) => this.#behaviours.get(hash) ?? GOOD,
         rollbacks: plan.rollbacks ?? null,
+        bootIdAfterMs: plan.answersAfterMs ?? 0,
         onFire: (run) => {
           say(`fires ${run.unit.purpose} to ${run.closure.slice(33)}`);
           this.watch.fired(run, host);

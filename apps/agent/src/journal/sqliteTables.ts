@@ -18,11 +18,14 @@ export class SqliteTables implements JournalTables {
   readonly records: RecordTable;
   readonly outbox: OutboxTable;
   readonly #db: Database;
+  /** Made once: better-sqlite3 makes four functions and prepares their statements for each that is wrapped. */
+  readonly #inTransaction: (write: () => void) => void;
   #sync: "full" | "normal" = "full";
 
   constructor(db: Database, place: string) {
     keepStatements(db);
     this.#db = db;
+    this.#inTransaction = db.transaction((write: () => void) => write());
     this.place = place;
     this.records = new RecordTable(db);
     this.outbox = new OutboxTable(db);
@@ -95,7 +98,7 @@ export class SqliteTables implements JournalTables {
   transaction(sync: "full" | "normal", write: () => void): void {
     this.#setSync(sync);
     try {
-      this.#db.transaction(write)();
+      this.#inTransaction(write);
     } catch (error) {
       this.outbox.forgetSize();
       throw isDiskRefusal(error) ? unwritable(this.place, error) : error;
