@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { LIES, type LieName } from "./lies.ts";
 import { MIRROR_ATTACKS, type MirrorAttackName } from "./mirrorAttack.ts";
+import { randomScenario } from "./randomScenario.ts";
 import { runWorld } from "./run.ts";
 import type { Fault, ReleasePlan, Scenario } from "./scenario.ts";
 
@@ -120,3 +121,10 @@ const CODES: Readonly<Record<MirrorAttackName, string | null>> = {
   "malicious-mirror": "threshold-not-met",
   "own-root": "threshold-not-met",
 };
+
+test.for([25, 75, 125])("a signed world is bit for bit the same again: seed %i", async (seed) => {
+  const one = await runWorld(randomScenario(seed), { isTold: false });
+  const again = await runWorld(randomScenario(seed), { isTold: true });
+  expect(one.lied).not.toBeNull();
+  expect(again.digest).toBe(one.digest);
+});

@@ -15,8 +15,8 @@ export function difference(
   { isReplaced, isLiedTo }: Doubts,
 ): string | null {
   const isRefusal = isLiedTo && own.kind === "Pending" && own.lastReject !== null;
-  // A journal that began anew has refused what was told to the one before: the mirror takes no answer to an attempt that is over.
-  if (isRefusal && mirror.attempt > own.attempt) return null;
+  // A journal that began anew has refused what was told to the one before: the mirror takes no answer to what is acknowledged or over.
+  if (isRefusal && (mirror.kind !== "Pending" || mirror.attempt > own.attempt)) return null;
   // An agent has the terms once it has verified the release.
   const { terms } = own.terms === null ? own : mirror;
   if (own.lastSeq === 0) return null;
