@@ -1,4 +1,5 @@
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import type { Release } from "@nixwave/effects";
 import { hostName } from "@nixwave/testkit";
@@ -99,18 +100,39 @@ it("an admin ends that wait while it serves, once, and the log has who and why",
   expect(await runCp("check", "--data", folder.data)).toMatchObject({ code: 0, stderr: "" });
 }, 60_000);
 
-it("with no backup at all, serve --recover comes back from the releases and the agents' replay", async () => {
-  await serveAgain("--recover");
-  await web1.heartbeat();
-  expect(await web1.poll(0)).toBeNull();
-  expect(await gateOf("web-1")).toMatchObject({
-    kind: "gate",
-    block: { gate: "replay", unheard: 1 },
+/** The signed repository as a web server has it. */
+async function overHttp(): Promise<string> {
+  const server = createServer((request, response) => {
+    const path = join(folder.releases, new URL(request.url ?? "/", "http://x").pathname);
+    response.writeHead(existsSync(path) ? 200 : 404);
+    response.end(existsSync(path) ? readFileSync(path) : "");
   });
-  await canary.replay();
-  await web1.heartbeat();
-  expect(await web1.poll(20)).toMatchObject({ rolloutId: release.rolloutId, wave: 2 });
-  expect(await gateOf("canary")).toMatchObject({ kind: "done" });
-  await cp.signal("SIGTERM");
-  expect(await runCp("check", "--data", folder.data)).toMatchObject({ code: 0, stderr: "" });
-}, 60_000);
+  folder.onRemove(() => server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("it listens on a port");
+  return `http://127.0.0.1:${address.port}/`;
+}
+
+it.each([
+  ["a directory", async (): Promise<readonly string[]> => []],
+  ["an address", async (): Promise<readonly string[]> => ["--repository", await overHttp()]],
+])(
+  "with no backup at all, serve --recover comes back from the releases in %s and the agents' replay",
+  async (_, more) => {
+    await serveAgain("--recover", ...(await more()));
+    await web1.heartbeat();
+    expect(await web1.poll(0)).toBeNull();
+    expect(await gateOf("web-1")).toMatchObject({
+      kind: "gate",
+      block: { gate: "replay", unheard: 1 },
+    });
+    await canary.replay();
+    await web1.heartbeat();
+    expect(await web1.poll(20)).toMatchObject({ rolloutId: release.rolloutId, wave: 2 });
+    expect(await gateOf("canary")).toMatchObject({ kind: "done" });
+    await cp.signal("SIGTERM");
+    expect(await runCp("check", "--data", folder.data)).toMatchObject({ code: 0, stderr: "" });
+  },
+  60_000,
+);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { addSecs } from "@nixwave/effects";
@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { TestPlane } from "../endToEnd/plane.fixture.ts";
 import { makeFolder } from "../endToEnd/process.fixture.ts";
 import { operatorClient } from "../endToEnd/scriptedAgent.fixture.ts";
+import { parsePlace } from "./place.ts";
 import { planeOn, rootFileOf } from "./plane.fixture.ts";
 
 const open: (() => void | Promise<void>)[] = [];
@@ -248,6 +249,50 @@ test("the time to expiry of each role is in the metrics and in the status", asyn
   expect(await scraped(test, "nixwave_database_bytes ")).toEqual([
     expect.stringMatching(/^nixwave_database_bytes [1-9]\d+$/),
   ]);
+});
+
+test("a git repository over ssh: through GIT_SSH_COMMAND, in both spellings of an address, asking nobody", async () => {
+  const git = (...args: string[]): void => {
+    const who = ["-c", "user.name=ci", "-c", "user.email=ci@releases.invalid"];
+    execFileSync("git", ["-C", forger.directory, ...who, ...args], { stdio: "ignore" });
+  };
+  git("init", "-qb", "main");
+  git("add", "-A");
+  git("commit", "-qm", "signed");
+  // What ssh does with its last argument on the other machine; here there is only this one.
+  const folder = makeFolder();
+  open.push(() => folder.remove());
+  const [ssh, calls] = [join(folder.root, "ssh"), join(folder.root, "calls")];
+  const script = `#!/bin/sh\necho "$*" >> '${calls}'\nfor last; do :; done\nexec sh -c "$last"\n`;
+  writeFileSync(ssh, script, { mode: 0o755 });
+  const before = process.env["GIT_SSH_COMMAND"];
+  process.env["GIT_SSH_COMMAND"] = ssh;
+  open.push(() => {
+    if (before === undefined) delete process.env["GIT_SSH_COMMAND"];
+    else process.env["GIT_SSH_COMMAND"] = before;
+  });
+  for (const address of [
+    `git+ssh://git@git.example${forger.directory}#main`,
+    `git@git.example:${forger.directory}#main`,
+  ]) {
+    const place = parsePlace(address, "/");
+    if (!place.ok) throw new Error(place.error);
+    const test = await planeHere({ place: place.value });
+    expect(unverified(test)).toBeNull();
+    const called = readFileSync(calls, "utf8");
+    expect(called).toMatch(/git@git\.example git-upload-pack/);
+    rmSync(calls);
+  }
+  // A machine that does not answer is said, and what was verified is stood on.
+  const test = await planeHere({
+    place: { kind: "git", url: `ssh://git@git.example${forger.directory}`, branch: "main" },
+  });
+  const release = newest(test);
+  writeFileSync(ssh, "#!/bin/sh\necho 'ssh: connect to host git.example: refused' >&2\nexit 255\n");
+  await look(test, 31);
+  expect((await status(test))?.problem).toMatchObject({ code: "unreachable" });
+  expect(newest(test)).toBe(release);
+  expect(unverified(test)).toBeNull();
 });
 
 test("a git repository is fetched with git; its links lead nowhere", async () => {
