@@ -4,7 +4,14 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { addSecs } from "@nixwave/effects";
 import { fetchFromUrl, trustClient } from "@nixwave/protocol";
-import { Forger, forgeKey, NOW, releaseLater, stable } from "@nixwave/protocol/attacks.fixture";
+import {
+  edge,
+  Forger,
+  forgeKey,
+  NOW,
+  releaseLater,
+  stable,
+} from "@nixwave/protocol/attacks.fixture";
 import { hostName } from "@nixwave/testkit";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { TestPlane } from "../endToEnd/plane.fixture.ts";
@@ -99,6 +106,39 @@ test("agents get it byte for byte with ETags, and verify it alone from the root 
     channels: [stable],
   });
   expect(await agent.refresh(test.time.now)).toMatchObject({ ok: true });
+});
+
+test("a channel that can't be verified is left out: status says why, its agents are told where to look, others go on", async () => {
+  const release = releaseLater(forger, 10);
+  forger.put("metadata/1.edge.json", "{}");
+  const test = await planeHere({ at: addSecs(NOW, 11) });
+  expect(newest(test)).toBe(release.rolloutId);
+  const seen = await operatorClient(test.plane.url).call("getStatus", {});
+  if (!seen.ok) throw new Error(seen.error.detail);
+  const unverifiedOf = seen.value.channels.map((each) => [each.channel, each.unverified]);
+  expect(JSON.stringify([unverifiedOf, seen.value.repository])).toMatch(/edge\.json/);
+  const ofChannel = (channel: typeof stable) => {
+    const directory = makeFolder();
+    open.push(() => directory.remove());
+    const fetchFile = fetchFromUrl(`${test.plane.url}/v1/tuf`, (at, init) =>
+      fetch(at, { ...init, headers: HEADERS }),
+    );
+    const own = { directory: directory.root, root: forger.root(), fetch: fetchFile };
+    return trustClient({ ...own, channels: [channel] });
+  };
+  const asAgent = async (channel: typeof stable) => {
+    const refreshed = await ofChannel(channel).refresh(test.time.now);
+    if (!refreshed.ok) throw new Error(refreshed.error.reason);
+    return refreshed.value.channels.get(channel);
+  };
+  expect(await asAgent(stable)).toMatchObject({ ok: true });
+  expect(await asAgent(edge)).toMatchObject({
+    ok: false,
+    error: {
+      code: "missing",
+      reason: expect.stringMatching(/edge\.json: .*nixwave status says why/),
+    },
+  });
 });
 
 test("operators, strangers and paths that lead elsewhere get nothing of it", async () => {

@@ -6,6 +6,7 @@ import {
   decodeMetadata,
   FLEET,
   isChannelRole,
+  isTopRole,
   kindOfRole,
   METADATA_BYTES_MAX,
   type Metadata,
@@ -57,7 +58,7 @@ export class Gate {
     if (!bytes.ok) throw this.#refuse(bytes.error);
     if (bytes.value === null) {
       if (role === "root") return null;
-      throw this.#refuse(trustProblem("missing", path, "is not there"));
+      throw this.#refuse(trustProblem("missing", path, absent(role)));
     }
     const file = { path, bytes: bytes.value, version: Number(version ?? 0) };
     const checked = this.#check(role, file);
@@ -241,3 +242,9 @@ function wrongChannelTargets(channel: string, targets: Targets): string | null {
     ? null
     : `the key of channel ${channel} signs ${foreign}: it speaks of releases of ${channel} only`;
 }
+
+/** An agent that asks for its channel may have to do with a copy that has all but this. */
+const absent = (role: string): string =>
+  isTopRole(role)
+    ? "is not there"
+    : "is not there; a control plane leaves a channel that it could not verify out of its copy, and nixwave status says why";
