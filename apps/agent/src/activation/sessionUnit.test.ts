@@ -181,7 +181,10 @@ test("an outcome that a power cut left empty says nothing", async () => {
   // The shell that wrote it has still to end.
   await vi.waitFor(() => expect(host.processes()).toEqual([]), SOON);
   writeFileSync(unitFile("outcome"), "");
-  expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
+  // The shell that wrote it is there for a moment yet.
+  await vi.waitFor(async () => {
+    expect(await host.activation.unit(UNIT)).toEqual({ kind: "killed" });
+  }, SOON);
   host.writeFile("boot-id", "another-boot\n");
   expect(await host.activation.unit(UNIT)).toEqual({ kind: "unknown" });
 });

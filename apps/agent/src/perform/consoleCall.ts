@@ -6,11 +6,14 @@ export type ConsoleCall =
   /** Nobody listens there. */
   | { readonly kind: "no-agent"; readonly reason: string };
 
-/** An enrolment waits for the control plane, and for whoever signs there. */
+/**
+ * An enrolment waits for the control plane, and for whoever signs there. The others wait for a commit at the most, which a full disk and a
+ * busy host make late; an agent that does not run is known at once.
+ */
 const ANSWER_WITHIN_MS = {
-  status: 10_000,
-  hold: 10_000,
-  rollback: 10_000,
+  status: 30_000,
+  hold: 30_000,
+  rollback: 30_000,
   enroll: 90_000,
 } as const satisfies Record<ConsoleRequest["command"], number>;
 
