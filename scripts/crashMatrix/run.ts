@@ -4,7 +4,7 @@ import { DemoFleet } from "../demo/fleet.ts";
 import type { Ended } from "../demo/process.ts";
 import { endOfHost, type FleetEnd, type Releases } from "../endToEnd/ends.ts";
 import { type Judged, judged } from "../endToEnd/judged.ts";
-import { hasState, QUICK_RULES, reached } from "../endToEnd/story.ts";
+import { hasState, QUICK_RULES, reached, sickOn } from "../endToEnd/story.ts";
 import { logOf } from "../endToEnd/streams.ts";
 import { supervise } from "../endToEnd/supervisor.ts";
 import type { Death } from "./death.ts";
@@ -34,8 +34,6 @@ export interface Ran {
 }
 
 const SWITCH_SECS = 0.5;
-/** Two dozen hosts switch and are probed at once on two cores: a healthy one must not be taken for sick meanwhile. */
-const THRESHOLD_SECS = 30;
 
 const STORY = [
   { version: "app-1", sick: false, state: "Completed" },
@@ -48,8 +46,7 @@ async function tell(fleet: DemoFleet, chapters: Chapters | undefined): Promise<R
   const hosts = fleet.hosts.map(({ name }) => name);
   for (const [index, { version, sick, state }] of STORY.entries()) {
     await chapters?.begins(fleet);
-    const ailment = sick ? { sick: { hosts, reason: "sick on purpose" } } : {};
-    const id = await fleet.release({ version, ...ailment });
+    const id = await fleet.release({ version, ...sickOn(sick ? hosts : []) });
     releases.set(version, id);
     await chapters?.released(fleet, id);
     await reached(fleet, id, `${version} ${state}`, hasState(state));
@@ -61,7 +58,7 @@ async function tell(fleet: DemoFleet, chapters: Chapters | undefined): Promise<R
 /** Good converges everywhere, bad is rolled back by every host (as many may fail as there are), the fix converges. */
 export async function throughStory(disturbance: Disturbance): Promise<Ran> {
   const { hosts, envOf, onDeath, chapters, stop } = disturbance;
-  const rules = { ...QUICK_RULES, thresholdSecs: THRESHOLD_SECS, maxFailures: hosts.length - 1 };
+  const rules = { ...QUICK_RULES, maxFailures: hosts.length - 1 };
   const fleet: DemoFleet = new DemoFleet({
     hosts,
     rules,

@@ -69,6 +69,8 @@ export interface FleetOptions {
 export interface Version {
   readonly version: string;
   readonly sick?: { readonly hosts: readonly string[]; readonly reason: string };
+  /** Of this release alone: a release that is sick on purpose need not be given the time that a busy machine needs. */
+  readonly thresholdSecs?: number;
 }
 
 /**
@@ -147,7 +149,7 @@ export class DemoFleet {
     await this.kind.start();
     const base = await this.closures({ version: "app-0" });
     for (const [name, closure] of base) await this.install(name, closure);
-    this.writeDeclaration(base);
+    this.writeDeclaration(base, this.rules);
     await this.mustRun(BIN.cli, ["init", "."], this.home);
     await this.mustRun(BIN.cp, ["init", "--data", this.data]);
     await this.startCp();
@@ -267,7 +269,9 @@ export class DemoFleet {
 
   /** Makes the closures and releases them with `nixwave release`, as an operator would. */
   async release(version: Version): Promise<RolloutId> {
-    this.writeDeclaration(await this.closures(version));
+    const { thresholdSecs = this.rules.thresholdSecs } = version;
+    const closures = await this.closures(version);
+    this.writeDeclaration(closures, { ...this.rules, thresholdSecs });
     const made = await this.mustRun(
       BIN.cli,
       ["release", "--note", version.version, "--json"],
@@ -351,8 +355,8 @@ export class DemoFleet {
     return started;
   }
 
-  private writeDeclaration(closures: ReadonlyMap<string, ClosureHash>): void {
-    const { hosts, rules, sshHostKeys } = this;
+  private writeDeclaration(closures: ReadonlyMap<string, ClosureHash>, rules: DemoRules): void {
+    const { hosts, sshHostKeys } = this;
     const text = declarationOf(hosts, rules, { closures, sshHostKeys });
     writeFileSync(join(this.home, "fleet.yaml"), text);
   }

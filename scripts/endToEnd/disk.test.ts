@@ -13,7 +13,7 @@ import { ROOT } from "../source.ts";
 // tests do the same to its journal (apps/agent/src/main.test.ts).
 
 const CP = join(ROOT, "apps/cp/bin/nixwave-cp.mjs");
-const WAIT_MS = 30_000;
+const WAIT_MS = 120_000;
 
 let folder: string;
 let cp: StartedProcess | null = null;

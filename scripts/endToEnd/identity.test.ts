@@ -26,11 +26,11 @@ beforeEach(async () => {
   releases = new Map();
   await plantAuthority(fleet, after(-300 * DAY_MS));
   await fleet.start();
-}, 90_000);
+});
 
 afterEach(async () => {
   await fleet.stop();
-}, 30_000);
+});
 
 async function release(version: string): Promise<RolloutId> {
   const id = await fleet.release({ version });

@@ -6,7 +6,7 @@ import type { DemoHost } from "../demo/declaration.ts";
 import { CP, DemoFleet } from "../demo/fleet.ts";
 import { endOf } from "./ends.ts";
 import { judge } from "./judge.ts";
-import { hasState, QUICK_RULES, reached } from "./story.ts";
+import { hasState, QUICK_RULES, reached, sickOn } from "./story.ts";
 
 // What is lost comes back from who still has it: an agent's journal from nobody, so that it begins anew; the control plane's
 // database from the releases and the agents' replay; an old backup from the same.
@@ -27,17 +27,14 @@ beforeEach(async () => {
   });
   releases = new Map();
   await fleet.start();
-}, 90_000);
+});
 
 afterEach(async () => {
   await fleet.stop();
-}, 30_000);
+});
 
 async function release(version: string, sick: readonly string[] = []): Promise<RolloutId> {
-  const id = await fleet.release({
-    version,
-    ...(sick.length > 0 ? { sick: { hosts: sick, reason: "sick on purpose" } } : {}),
-  });
+  const id = await fleet.release({ version, ...sickOn(sick) });
   releases.set(version, id);
   return id;
 }

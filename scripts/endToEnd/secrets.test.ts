@@ -21,10 +21,10 @@ const printed: string[] = [];
 beforeAll(async () => {
   fleet = new DemoFleet({ hosts: HOSTS, rules: QUICK_RULES });
   await fleet.start();
-}, 90_000);
+});
 afterAll(async () => {
   await fleet.stop();
-}, 30_000);
+});
 
 interface Place {
   readonly name: string;

@@ -1,18 +1,28 @@
 import type { RolloutId } from "@nixwave/effects";
 import type { RolloutView } from "@nixwave/protocol";
 import type { DemoHost, DemoRules } from "../demo/declaration.ts";
-import type { DemoFleet } from "../demo/fleet.ts";
+import type { DemoFleet, Version } from "../demo/fleet.ts";
 
 /** A shortened demo: the same three chapters, seconds instead of a minute. */
 export const QUICK_RULES: DemoRules = {
   channel: "stable",
   soakSecs: 1,
-  // A killed agent needs seconds to come back on two busy cores, and must not be taken for sick meanwhile.
-  thresholdSecs: 5,
+  // A killed agent needs seconds to come back on two busy cores, and two dozen hosts are probed at once: the healthy must not be
+  // taken for sick meanwhile.
+  thresholdSecs: 30,
   maxFailures: 0,
   budget: null,
   edges: [],
 };
+
+/** Who is sick on purpose need not be waited for. Long enough that something can still be killed meanwhile. */
+const SICK_THRESHOLD_SECS = 5;
+
+/** What makes a release sick on these hosts; nothing where there are none. */
+export const sickOn = (hosts: readonly string[]): Omit<Version, "version"> =>
+  hosts.length === 0
+    ? {}
+    : { sick: { hosts, reason: "sick on purpose" }, thresholdSecs: SICK_THRESHOLD_SECS };
 
 export const FOUR_HOSTS: readonly DemoHost[] = [
   { name: "canary-1", wave: 1, tags: [] },
@@ -50,10 +60,7 @@ export async function goodBadFixed(fleet: DemoFleet): Promise<ReadonlyMap<string
     sick: readonly string[],
     state: string,
   ): Promise<void> => {
-    const id = await fleet.release({
-      version,
-      ...(sick.length > 0 ? { sick: { hosts: sick, reason: "sick on purpose" } } : {}),
-    });
+    const id = await fleet.release({ version, ...sickOn(sick) });
     releases.set(version, id);
     await reached(fleet, id, `${version} ${state}`, hasState(state));
   };
