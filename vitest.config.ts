@@ -6,7 +6,7 @@ const results = process.env["NIXWAVE_TEST_RESULTS"];
 
 export default defineConfig({
   test: {
-    projects: ["packages/*", "apps/*", "scripts", "scripts/system"],
+    projects: ["packages/*", "apps/*", "scripts", "scripts/endToEnd", "scripts/system"],
     sequence: { sequencer: LongestFirst },
     reporters: results === undefined ? ["default"] : ["default", "json"],
     ...(results === undefined ? {} : { outputFile: { json: results } }),

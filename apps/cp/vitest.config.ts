@@ -1,6 +1,13 @@
 import { defineProject } from "vitest/config";
 
-// A loaded machine is slow, and no test is about time: the limit only ends what hangs.
+// A loaded machine is slow, and no test is about time: the limits only end what hangs.
 export default defineProject({
-  test: { name: "cp", include: ["src/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
+  test: {
+    name: "cp",
+    include: ["src/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    // As many as there are cores: by default it is one fewer, and two cores would run one file after the other.
+    maxWorkers: "100%",
+  },
 });
