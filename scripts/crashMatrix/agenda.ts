@@ -50,7 +50,7 @@ export class Agenda {
 
   async released(fleet: DemoFleet, rolloutId: RolloutId): Promise<void> {
     const what = "an acknowledgement of every host";
-    await fleet.until({ what, timeoutSecs: 200 }, async () =>
+    await fleet.until({ what, timeoutSecs: 400 }, async () =>
       acknowledged(fleet, rolloutId) === fleet.hosts.length ? true : null,
     );
     await this.#startIn("late", fleet);
@@ -69,7 +69,7 @@ export class Agenda {
     if (places.length === 0) return;
     if (this.#phase !== phase || this.#armed === null) await this.#startIn(phase, fleet);
     const what = `the death of the control plane at ${places.map(({ point }) => point).join(", ")}`;
-    await fleet.until({ what, timeoutSecs: 200 }, async () => {
+    await fleet.until({ what, timeoutSecs: 400 }, async () => {
       if (places.length === 0) return true;
       // It has died at one of them, and was started again without the next.
       if (this.#phase !== phase) await this.#startIn(phase, fleet);

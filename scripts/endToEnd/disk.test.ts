@@ -115,7 +115,7 @@ const mountImage = (): string => `mount -o loop,errors=remount-ro ${image()} ${d
 
 const remountWritable = (): Promise<void> => nsenter("mount", "-o", "remount,rw", data());
 
-describe("a control plane that can't write", { timeout: 120_000 }, () => {
+describe("a control plane that can't write", { timeout: 600_000 }, () => {
   test("a disk that fills up: 503, one line, nothing half done; room again: on it goes", async () => {
     serve("");
     const address = await url();

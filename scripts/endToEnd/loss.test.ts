@@ -59,7 +59,7 @@ const quarantined = async (): Promise<readonly string[]> => {
   return page.ok ? page.value.items.map(({ closure }) => closure.slice(33)) : [];
 };
 
-describe("loss and restore", { timeout: 240_000 }, () => {
+describe("loss and restore", { timeout: 900_000 }, () => {
   test("an agent that loses its journal in its soak begins anew, and converges at the next attempt", async () => {
     const id = await release("app-1");
     await reached(fleet, id, "canary-1 soaking", ({ rollout }) => rollout.counts.soaking === 1);
@@ -89,7 +89,7 @@ describe("loss and restore", { timeout: 240_000 }, () => {
     fleet.loseData();
     await fleet.startCp(["--recover"]);
     await reached(fleet, bad, "app-2 halted again", hasState("Reverted"));
-    await fleet.until({ what: "the quarantine again", timeoutSecs: 60 }, async () =>
+    await fleet.until({ what: "the quarantine again", timeoutSecs: 240 }, async () =>
       (await quarantined()).length > 0 ? true : null,
     );
     const after = await judge(fleet, releases);

@@ -32,7 +32,7 @@ export const FOUR_HOSTS: readonly DemoHost[] = [
 ];
 
 /** Agents back off for up to a minute from a control plane that dies again and again; a chapter that takes longer hangs. */
-const CHAPTER_SECS = 200;
+const CHAPTER_SECS = 400;
 
 /** Waits until the rollout is what the chapter is to end with. */
 export function reached(
@@ -74,7 +74,7 @@ export async function goodBadFixed(fleet: DemoFleet): Promise<ReadonlyMap<string
 /** Waits until the control plane holds every line that the agents' journals hold, and every process is up. */
 export async function settled(fleet: DemoFleet, isSettled: () => boolean): Promise<void> {
   await fleet.until(
-    { what: "a control plane that has every agent's lines", timeoutSecs: 60 },
+    { what: "a control plane that has every agent's lines", timeoutSecs: 240 },
     async () => (isSettled() ? true : null),
   );
 }

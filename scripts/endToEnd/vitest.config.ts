@@ -5,9 +5,9 @@ export default defineProject({
   test: {
     name: "endToEnd",
     include: ["**/*.test.ts"],
-    testTimeout: 240_000,
+    testTimeout: 600_000,
     // A fleet is started in a hook, and may take minutes on a busy machine.
-    hookTimeout: 240_000,
+    hookTimeout: 600_000,
     // One file at a time, after all others; `pnpm verify` runs them beside the others. A fleet is five processes or more: two of
     // them at once keep two cores busy, a third only makes all slower.
     maxWorkers: 1,

@@ -22,21 +22,29 @@ const pnpm = (name: string, ...args: readonly string[]): readonly string[] => [
   ...args,
 ];
 
+export interface Wanted {
+  /** The file by which .ci/run counts the tests; what other runs of vitest write lies beside it. */
+  readonly results?: string;
+  /** The tests on whole hosts too, which need root: its own, or sudo's. */
+  readonly hosts?: "as root" | "by sudo";
+}
+
 /**
- * Everything that CI does. Fleets of real processes wait for most of their time; beside them go the other tests, and beneath both
- * what only computes. `results` is the file by which .ci/run counts the tests; the fleets' are counted by one beside it.
+ * Everything that CI does. Fleets and hosts of real processes wait for most of their time; beside them go the other tests, and beneath
+ * both what only computes.
  */
-export function lanesOf(results: string | undefined): readonly Lane[] {
-  const beside =
-    results === undefined ? {} : { NIXWAVE_TEST_RESULTS: join(dirname(results), "endToEnd.json") };
+export function lanesOf({ results, hosts }: Wanted): readonly Lane[] {
+  const beside = (file: string): Readonly<Record<string, string>> =>
+    results === undefined ? {} : { NIXWAVE_TEST_RESULTS: join(dirname(results), file) };
   const fleets: Lane = [
     {
       name: "tests on fleets",
       command: pnpm("exec", "vitest", "run", "--project", "endToEnd"),
-      env: beside,
+      env: beside("endToEnd.json"),
       kind: "waits",
     },
     { name: "demo", command: pnpm("demo", "--ci"), kind: "waits" },
+    ...(hosts === undefined ? [] : [onHosts(hosts, beside("system.json"))]),
   ];
   const tests: Lane = [
     {
@@ -52,4 +60,13 @@ export function lanesOf(results: string | undefined): readonly Lane[] {
     { name: "prove", command: pnpm("prove"), kind: "computes" },
   ];
   return [fleets, tests, computed];
+}
+
+/** sudo hands on nothing of the environment unless it is told to. */
+function onHosts(hosts: "as root" | "by sudo", env: Readonly<Record<string, string>>): Step {
+  const step = { name: "tests on hosts", command: pnpm("test:system"), kind: "waits" } as const;
+  if (hosts === "as root") return { ...step, env };
+  const handed = Object.entries({ PATH: process.env["PATH"] ?? "", ...env });
+  const words = handed.map(([name, value]) => `${name}=${value}`);
+  return { ...step, command: ["sudo", "-n", "env", ...words, ...step.command] };
 }

@@ -1,15 +1,34 @@
+import { parseArgs } from "node:util";
 import { ROOT } from "../source.ts";
 import { lanesOf } from "./lanes.ts";
 import { runLanes } from "./run.ts";
 
-// `pnpm verify`: everything that CI does, in lanes that go side by side (lanes.ts).
+// Everything that CI does, in lanes that go side by side (lanes.ts).
+
+const USAGE = `pnpm verify            format, lint, types, dead code, all tests, the demo, the simulator, the exhaustive search
+pnpm verify --hosts    the tests on whole hosts too (pnpm test:system), as root or by sudo
+`;
+
+const { values } = parseArgs({
+  options: { hosts: { type: "boolean" }, help: { type: "boolean" } },
+});
+if (values.help === true) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+const results = process.env["NIXWAVE_TEST_RESULTS"];
+const root = process.getuid?.() === 0 ? "as root" : "by sudo";
+const lanes = lanesOf({
+  ...(results === undefined ? {} : { results }),
+  ...(values.hosts === true ? { hosts: root } : {}),
+});
 
 const began = performance.now();
 const write = (text: string): void => void process.stdout.write(text);
 const sinceBegan = (): string => `${Math.round((performance.now() - began) / 1000)} s`;
 const whole: string[] = [];
 
-const { failed, left } = await runLanes(lanesOf(process.env["NIXWAVE_TEST_RESULTS"]), {
+const { failed, left } = await runLanes(lanes, {
   folder: ROOT,
   said: ({ name }, line) => {
     write(`${name}: ${line}\n`);

@@ -77,17 +77,31 @@ test("what only computes gives way", async () => {
 
 const scripts: Readonly<Record<string, string>> = JSON.parse(read("package.json")).scripts;
 
+const RESULTS = "/results/vitest.json";
+const stepsOf = (hosts: "as root" | "by sudo") => lanesOf({ results: RESULTS, hosts }).flat();
+
 test("every step is a script of ours, and the two runs of tests are `pnpm test`, each file once", () => {
-  const steps = lanesOf("/results/vitest.json").flat();
-  const [runs, others] = [true, false].map((wanted) =>
-    steps.filter(({ command }) => (command[1] === "exec") === wanted),
-  );
-  expect(others?.filter(({ command }) => !((command[1] ?? "") in scripts))).toEqual([]);
+  const steps = stepsOf("as root");
+  const runs = steps.filter(({ command }) => command[1] === "exec");
+  const others = steps.filter((step) => !runs.includes(step));
+  expect(others.filter(({ command }) => !((command[1] ?? "") in scripts))).toEqual([]);
   expect(scripts["test"]).toBe("vitest run --project '!system'");
-  expect(runs?.map(({ command }) => command.slice(2).join(" "))).toEqual([
+  expect(runs.map(({ command }) => command.slice(2).join(" "))).toEqual([
     "vitest run --project endToEnd",
     "vitest run --project !system --project !endToEnd",
   ]);
-  const counted = runs?.map(({ env }) => env?.["NIXWAVE_TEST_RESULTS"] ?? "as .ci/run says");
-  expect(counted).toEqual(["/results/endToEnd.json", "as .ci/run says"]);
+});
+
+test("no two runs of tests write one file, and the tests on hosts are run where they are wanted", () => {
+  const written = stepsOf("as root").flatMap(({ env }) => Object.values(env ?? {}));
+  expect(written).toEqual(["/results/endToEnd.json", "/results/system.json"]);
+  const bySudo = stepsOf("by sudo").find(({ name }) => name === "tests on hosts");
+  expect(bySudo?.command).toEqual([
+    ...["sudo", "-n", "env", `PATH=${process.env["PATH"]}`],
+    ...["NIXWAVE_TEST_RESULTS=/results/system.json", "pnpm", "test:system"],
+  ]);
+  const names = lanesOf({})
+    .flat()
+    .map(({ name }) => name);
+  expect(names).not.toContain("tests on hosts");
 });
