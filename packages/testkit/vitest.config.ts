@@ -9,7 +9,5 @@ export default defineProject({
     hookTimeout: 60_000,
     // As many as there are cores: by default it is one fewer, and two cores would run one file after the other.
     maxWorkers: "100%",
-    // What every file would load anew is loaded once: no test changes what another one sees.
-    isolate: false,
   },
 });
