@@ -9,7 +9,7 @@ export const QUICK_RULES: DemoRules = {
   soakSecs: 1,
   // A killed agent needs seconds to come back on two busy cores, and two dozen hosts are probed at once: the healthy must not be
   // taken for sick meanwhile.
-  thresholdSecs: 30,
+  thresholdSecs: 120,
   maxFailures: 0,
   budget: null,
   edges: [],
