@@ -42,7 +42,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     file: `${EFFECTS}/plan/member.ts`,
     find: "  if ((dispatch !== null && isOpen(dispatch)) || mayStillBeAcked(",
     replace: "  if (mayStillBeAcked(",
-    ground: seed(4),
+    ground: seed(1),
     tells: ["I9"],
   },
   {
@@ -61,7 +61,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: '  if (block === null || dispatch === null) return { kind: "rests" };\n',
     replace:
       '  if (block === null || dispatch === null || dispatch.state === "handed-out")\n    return { kind: "rests" };\n',
-    ground: seed(39),
+    ground: seed(25),
     tells: ["I7/I8"],
   },
   {

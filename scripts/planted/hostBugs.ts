@@ -38,7 +38,7 @@ export const HOST_BUGS: readonly Bug[] = [
     file: `${EFFECTS}/host/health.ts`,
     find: "  addSecs(state.activationCompletedAt, state.terms.soakSecs);\n",
     replace: "  addSecs(state.dispatchedAt, state.terms.soakSecs);\n",
-    ground: seed(1),
+    ground: seed(2),
     tells: ["I3"],
   },
   {
