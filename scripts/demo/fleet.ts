@@ -90,6 +90,8 @@ export class DemoFleet {
   readonly nixwave: string = BIN.cli;
   readonly channel: Channel;
   readonly kind: DemoHosts;
+  /** What every command has printed so far. */
+  readonly printed: string[] = [];
   private readonly options: FleetOptions;
   private readonly stopSignal: AbortSignal;
   private readonly processes = new Map<string, StartedProcess>();
@@ -290,7 +292,7 @@ export class DemoFleet {
 
   /** Runs `nixwave …` against this control plane. */
   cli(args: readonly string[]): ReturnType<typeof runScript> {
-    return runScript({
+    return this.run({
       script: BIN.cli,
       args,
       cwd: this.folder,
@@ -311,7 +313,7 @@ export class DemoFleet {
 
   /** Runs `nixwave-cp …`, such as `backup`. */
   cpCommand(args: readonly string[]): ReturnType<typeof runScript> {
-    return runScript({ script: BIN.cp, args, cwd: this.folder });
+    return this.run({ script: BIN.cp, args, cwd: this.folder });
   }
 
   /** `nixwave-cp check` on the stopped or running control plane's data; its output where it finds something. */
@@ -361,12 +363,18 @@ export class DemoFleet {
     writeFileSync(join(this.home, "fleet.yaml"), text);
   }
 
+  private async run(plan: Parameters<typeof runScript>[0]): ReturnType<typeof runScript> {
+    const ended = await runScript(plan);
+    this.printed.push(ended.stdout, ended.stderr);
+    return ended;
+  }
+
   private async mustRun(
     script: string,
     args: readonly string[],
     cwd = this.folder,
   ): Promise<string> {
-    const { code, stdout, stderr } = await runScript({
+    const { code, stdout, stderr } = await this.run({
       script,
       args,
       cwd,

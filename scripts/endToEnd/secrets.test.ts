@@ -16,7 +16,6 @@ const HOSTS: readonly DemoHost[] = [
 ];
 
 let fleet: DemoFleet;
-const printed: string[] = [];
 
 beforeAll(async () => {
   fleet = new DemoFleet({ hosts: HOSTS, rules: QUICK_RULES });
@@ -96,22 +95,34 @@ function titles(): readonly Place[] {
     );
 }
 
+type Ended = Awaited<ReturnType<DemoFleet["cli"]>>;
+const succeeded = ({ code, stderr }: Ended): void => expect(code, stderr).toBe(0);
+
 /** A token of an operator, which only its file and its owner know. */
-async function tokenSecret(): Promise<Secret> {
+async function viewerToken(): Promise<Secret> {
   const file = join(fleet.folder, "viewer.token");
   const args = ["--data", fleet.data, "--name", "viewer-1", "--role", "viewer", "--out", file];
-  const made = await fleet.cpCommand(["token", "add", ...args]);
-  expect(made.code, made.stderr).toBe(0);
-  printed.push(made.stdout, made.stderr);
+  succeeded(await fleet.cpCommand(["token", "add", ...args]));
+  return tokenIn(file);
+}
+
+/** With which a host without an SSH host key may enrol; the key that signs it is made on the way. */
+async function joinToken(): Promise<Secret> {
+  const file = join(fleet.folder, "web-9.token");
+  const [releases, key] = [join(fleet.home, "releases"), join(fleet.home, "keys/demo.key")];
+  const of = ["--repository", releases, "--key", key];
+  succeeded(await fleet.cli(["host", "add", "web-9", "--channel", fleet.channel, "--yes", ...of]));
+  const enrolmentKey = join(fleet.home, "keys/enrolment.key");
+  const made = ["--for", "cp.example.org", "--out", file, "--enrolment-key", enrolmentKey];
+  succeeded(await fleet.cli(["join-token", "web-9", ...made, ...of]));
+  return tokenIn(file);
+}
+
+function tokenIn(file: string): Secret {
   const token = readFileSync(file, "utf8").trim();
   expect(token.length).toBeGreaterThan(30);
   const bytes = Buffer.from(token);
   return { file: relative(fleet.folder, file), forms: [bytes, ...textForms(bytes)] };
-}
-
-async function command(args: readonly string[]): Promise<void> {
-  const { stdout, stderr } = await fleet.cli(args);
-  printed.push(stdout, stderr);
 }
 
 test("the search finds a key in whatever form it is written down", () => {
@@ -136,11 +147,11 @@ test("the search finds a key in whatever form it is written down", () => {
 });
 
 test("no private key and no token is anywhere but in its own file of mode 0600", async () => {
-  const token = await tokenSecret();
+  const tokens = [await viewerToken(), await joinToken()];
   const id = await fleet.release({ version: "app-1" });
   await reached(fleet, id, "app-1 Completed", hasState("Completed"));
   for (const args of [["status"], ["why", "canary-1"], ["events", "--json"], ["hosts", "--json"]])
-    await command(args);
+    succeeded(await fleet.cli(args));
   const running = titles();
   await fleet.kill(CP, "SIGTERM");
   for (const { name } of HOSTS) await fleet.kill(name, "SIGTERM");
@@ -149,28 +160,35 @@ test("no private key and no token is anywhere but in its own file of mode 0600",
   const keys: readonly Secret[] = files.flatMap((place) =>
     keysIn(place).map((key) => ({ file: place.name, forms: formsOf(key) })),
   );
-  const keyFiles = [...new Set([token, ...keys].map(({ file }) => file))].sort();
+  const keyFiles = [...new Set([...tokens, ...keys].map(({ file }) => file))].sort();
   expect(keyFiles).toEqual([
     "cp/tls/ca.key",
     "cp/tls/server.pem",
     "demo.key",
     "fleet/keys/demo.key",
+    "fleet/keys/enrolment.key",
     "hosts/canary-1/ssh_host_ed25519_key",
     "hosts/canary-1/state/identity.json",
     "hosts/web-1/ssh_host_ed25519_key",
     "hosts/web-1/state/identity.json",
     "viewer.token",
+    "web-9.token",
   ]);
   for (const file of keyFiles)
     expect([file, statSync(join(fleet.folder, file)).mode & 0o777]).toEqual([file, 0o600]);
 
-  const output = printed.map((text, at) => ({ name: `output ${at}`, bytes: Buffer.from(text) }));
+  // From init, the certificates and the releases to what was read at last.
+  const output = fleet.printed.map((text, at) => ({
+    name: `output ${at}`,
+    bytes: Buffer.from(text),
+  }));
+  expect(fleet.printed.join("")).toContain("canary-1");
   const places = [...files, ...running, ...output];
   // Databases, logs, metadata and closures are among what was looked through.
   expect(files.map(({ name }) => name)).toEqual(
     expect.arrayContaining(["cp/cp.db", "logs/cp.log", "logs/web-1.log", "fleet/nixwave.json"]),
   );
-  for (const secret of [token, ...keys]) {
+  for (const secret of [...tokens, ...keys]) {
     const found = places.filter(({ bytes }) => holds(bytes, secret)).map(({ name }) => name);
     expect(found, `where the secret of ${secret.file} is`).toEqual([secret.file]);
   }
