@@ -8,7 +8,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
+import { Readable, pipeline as through } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createZstdCompress, createZstdDecompress } from "node:zlib";
 import type { Offset, Sha256 } from "@nixwave/effects";
@@ -166,10 +166,9 @@ function faultOf(head: Head, lines: string, { next, hash }: Place): string | nul
 }
 
 async function* segmentsIn(path: string) {
-  const input = createReadStream(path).pipe(createZstdDecompress());
   let head: Head | null = null;
   let lines: string[] = [];
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of linesIn(path)) {
     if (head === null) {
       head = headLine.parse(JSON.parse(text)).segment;
       continue;
@@ -181,4 +180,15 @@ async function* segmentsIn(path: string) {
     lines = [];
   }
   if (head !== null) throw new Error("it ends in the middle of a segment");
+}
+
+async function* linesIn(path: string): AsyncGenerator<string> {
+  const input = createZstdDecompress();
+  // Who reads the lines is told of an error; who has stopped at an earlier fault must not end the process by a later one.
+  through(createReadStream(path), input, () => undefined);
+  try {
+    yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  } finally {
+    input.destroy();
+  }
 }
