@@ -11,7 +11,7 @@ import { endedUnit, readUnit } from "./activation/systemdState.ts";
 import { parseUnitName, unitName } from "./activation/unit.ts";
 import { reachTargets, readConfig } from "./config.ts";
 import { parseDurationSecs, replySchema, requestSchema } from "./console/request.ts";
-import { readAuthorities, readToken } from "./identity/evidence.ts";
+import { readAuthorities, readHostKey, readToken } from "./identity/evidence.ts";
 import { decodeIdentity } from "./identity/file.ts";
 import { consolePath, serveConsole } from "./inbound/console.ts";
 import { readRoot } from "./inbound/root.ts";
@@ -125,6 +125,11 @@ test("the files of enrolment and trust: CA, join token, root.json", async () => 
         const disk = { ...NO_DISK, readText: () => content };
         expect(readAuthorities("/ca.pem", disk).ok).toBe(false);
         expect(readRoot("/root.json", disk).ok).toBe(false);
+        const key = readHostKey("/ssh_host_ed25519_key", disk);
+        expect(key).toMatchObject({
+          ok: false,
+          error: expect.stringContaining("/ssh_host_ed25519_key"),
+        });
         const token = readToken("/token", disk);
         if (!token.ok) expect(token.error).toContain("/token");
       }),

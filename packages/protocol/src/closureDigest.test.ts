@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { closureDigestOf } from "./closureDigest.ts";
+import { closureDigestOf, readStoreDump } from "./closureDigest.ts";
+import { cpuMs } from "./cpu.fixture.ts";
 import { sha256 } from "./hash.ts";
 
 const [HASH_A, HASH_B] = ["a".repeat(64), "b".repeat(64)];
@@ -26,7 +28,33 @@ test.each([
   ["nothing", ""],
   ["a hash that is none", A.replace(HASH_A, "sha256:0abc")],
   ["references that are missing", A.replace("\n2\n", "\n9\n")],
+  ["a size that no number holds", A.replace("4096", "9".repeat(30))],
   ["what is no path", `warning: x\n${B}`],
 ])("%s is an error", (_, dump) => {
   expect(closureDigestOf(dump)).toMatchObject({ ok: false });
+});
+
+test("whatever is printed instead is paths, or a sentence that says in which line it goes wrong", () => {
+  const word = fc.oneof(
+    fc.constantFrom(...`${A}${B}`.split("\n"), "9".repeat(30), "-1", "0x10", "1e9", "3"),
+    fc.string({ maxLength: 20 }),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 40 }), fc.boolean(), (words, isPrinted) => {
+      const dump = `${isPrinted ? A : ""}${words.join("\n")}`;
+      const read = readStoreDump(dump);
+      if (!read.ok) {
+        expect(read.error).toMatch(/^line \d+ of nix-store|printed no store path$/);
+        return;
+      }
+      for (const { path, narHash, narSize } of read.value) {
+        expect(dump).toContain(`${path}\n${narHash}\n`);
+        expect(Number.isSafeInteger(narSize)).toBe(true);
+      }
+    }),
+  );
+  const long = A.replace("\n2\n", `\n${200_002}\n`) + "/nix/store/x\n".repeat(200_000);
+  const began = cpuMs();
+  expect(readStoreDump(long + B.repeat(20_000))).toMatchObject({ ok: true });
+  expect(cpuMs() - began).toBeLessThan(2000);
 });

@@ -34,6 +34,7 @@ export function readStoreDump(dump: string): Result<readonly StorePathInfo[], st
       path.startsWith("/") &&
       /^[0-9a-f]{64}$/.test(narHash) &&
       /^[0-9]+$/.test(sizeText) &&
+      Number.isSafeInteger(narSize) &&
       /^[0-9]+$/.test(countText) &&
       at + 5 + references < lines.length;
     if (!isWhole) return err(`line ${at + 1} of nix-store --dump-db begins no store path`);
