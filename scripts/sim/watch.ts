@@ -23,6 +23,7 @@ import {
   outOfOrder,
   overBudget,
   owesOther,
+  type Replaying,
   unhalted,
   unprovenConvergence,
   unreplayed,
@@ -53,8 +54,8 @@ export class Watch {
   /** The cursors that were looked at. */
   #cursors = new Map<RolloutId, number>();
   readonly #kinds = new Map<RolloutId, Rollout["kind"]>();
-  /** Channels whose gate `replay` was closed, and since when, as the rows have it. */
-  #replaying = new Map<string, Instant>();
+  /** Channels whose gate `replay` was closed, as the rows have it. */
+  #replaying = new Map<string, Replaying>();
   /** "channel closure". */
   #quarantined = new Set<string>();
   /** What agents were told is taken. */
@@ -85,7 +86,9 @@ export class Watch {
     this.#mirrors = new Map();
     this.#streams = new Map(this.#world.cp.disk.streams());
     this.#quarantined = new Set(this.#world.cp.disk.quarantines());
-    this.#replaying = new Map(this.#world.cp.disk.replaying());
+    this.#replaying = new Map();
+    for (const [channel, since] of this.#world.cp.disk.replaying())
+      this.#replaying.set(channel, { since, before: this.#reports(fleet) });
     for (const [stream, seq] of this.#acked) {
       const stored = this.#streams.get(stream);
       // Only the journal that a host writes now has a row: whoever forgot has begun anew.
@@ -122,7 +125,7 @@ export class Watch {
     const { fleet } = this.#world.cp;
     if (fleet === null) return;
     this.commits += 1;
-    this.#replayGates(batch);
+    this.#replayGates(fleet, batch);
     this.#queued(fleet, batch, now);
     let touched = false;
     for (const { change } of batch.changes) touched = this.#changed(fleet, change) || touched;
@@ -185,11 +188,17 @@ export class Watch {
     }
   }
 
-  #replayGates({ observations }: Batch): void {
+  #reports(fleet: Fleet): Replaying["before"] {
+    const names = [...this.#world.hosts.keys()];
+    return new Map(names.map((name) => [name, fleet.host(name)?.report ?? null]));
+  }
+
+  #replayGates(fleet: Fleet, { observations }: Batch): void {
     for (const observation of observations) {
       if (observation.kind !== "ReplayGateSet") continue;
-      if (observation.since === null) this.#replaying.delete(observation.channel);
-      else this.#replaying.set(observation.channel, observation.since);
+      const { channel, since } = observation;
+      if (since === null) this.#replaying.delete(channel);
+      else this.#replaying.set(channel, { since, before: this.#reports(fleet) });
     }
   }
 
@@ -205,8 +214,9 @@ export class Watch {
       if (release === null) continue;
       this.#hold("I9", overBudget(fleet, release, { host, later }));
       this.#hold("I8", outOfOrder(fleet, release, host));
-      const since = this.#replaying.get(release.channel);
-      if (since !== undefined) this.#hold("I7", unreplayed(fleet, release, { since, now }));
+      const replaying = this.#replaying.get(release.channel);
+      if (replaying !== undefined)
+        this.#hold("I7", unreplayed(fleet, release, { ...replaying, now }));
     }
   }
 

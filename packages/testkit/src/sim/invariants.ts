@@ -3,6 +3,7 @@ import {
   type Fleet,
   type HostMarks,
   type HostName,
+  type HostReport,
   type HostRollout,
   type Instant,
   isInFlight,
@@ -146,18 +147,26 @@ export function outOfOrder(fleet: Fleet, release: Release, host: HostName): stri
     : `${host} was dispatched to before ${early.gates}, which goes first, has shown its health`;
 }
 
+/** Since when a channel replays, by the control plane's clock, and what it had from each host when that began. */
+export interface Replaying {
+  readonly since: Instant;
+  readonly before: ReadonlyMap<HostName, HostReport | null>;
+}
+
 /**
  * I7: a dispatch that was queued while its channel replays has every host of the release heard since the replay began, or silent past
- * its grace. That the gate is still stored then is no mistake: the commit after this one takes it away.
+ * its grace. That the gate is still stored then is no mistake: the commit after this one takes it away. A report that was not there
+ * then has come since, whatever the clock says: it may have been set back in between.
  */
 export function unreplayed(
   fleet: Fleet,
   { hosts, policy, channel }: Release,
-  { since, now }: { readonly since: Instant; readonly now: Instant },
+  { since, before, now }: Replaying & { readonly now: Instant },
 ): string | null {
   const unheard = hosts.find(({ host }) => {
     const seen = fleet.host(host);
     if ((seen?.reportAt ?? 0) >= since) return false;
+    if (seen !== null && seen.report !== (before.get(host) ?? null)) return false;
     const from = Math.max(seen?.lastHeardAt ?? 0, fleet.readyAt, since);
     return now < from + policy.offlineGraceSecs * 1000;
   });
