@@ -138,6 +138,25 @@ test("a stream whose release becomes known after the newer acknowledgement ends 
   });
 });
 
+test("who was replayed in a commit that failed was not: the gate waits for the host once more (hazard 33)", async () => {
+  const { recovered, agent, lines, look } = await lost();
+  await look();
+  recovered.broken = new Error("database or disk is full");
+  // One batch: by the heartbeat's turn the streams are there, and then nothing of it is stored.
+  await Promise.all([
+    recovered.writer.submit(agent.send(...lines)),
+    recovered.writer.submit(agent.heartbeat()),
+  ]);
+  recovered.broken = null;
+  await recovered.pass(60);
+  expect(recovered.writer.wantsHeld()).toBe(true);
+  expect((await recovered.ask<"TakeDispatch">(agent.poll())).kind).toBe("none");
+  await look();
+  await sent(recovered, agent, lines);
+  await recovered.ask<"Heartbeat">(agent.heartbeat());
+  expect((await recovered.ask<"TakeDispatch">(agent.poll())).kind).toBe("offer");
+});
+
 test("a heartbeat is told of the newest stream where the log has more than it", async () => {
   const bench = await begin();
   const agent = new TestAgent("web-1");

@@ -177,7 +177,10 @@ function loadHost(memory: Memory, loaded: LoadedHost): void {
     });
 }
 
-/** After a failed commit: what was only in memory and is still true, under the journals that the store knows. */
+/**
+ * After a failed commit: what was only in memory and is still true, under the journals that the store knows. Who was replayed is not: the
+ * streams or releases that it went by may be those that were not stored, so the replay begins anew: unknown is not absent (hazard 33).
+ */
 export function carryOver(from: Memory, to: Memory): void {
   for (const [host, seen] of from.hosts) {
     const known = to.hosts.get(host);
@@ -197,9 +200,4 @@ export function carryOver(from: Memory, to: Memory): void {
   }
   to.storedAt = from.storedAt;
   to.gatesAt = from.gatesAt;
-  to.heldTaken = from.heldTaken;
-  for (const host of from.replayed) {
-    to.replayed.add(host);
-    to.fleet.apply({ kind: "HostReplayed", host });
-  }
 }
