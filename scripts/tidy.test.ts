@@ -287,7 +287,7 @@ function workspaceOf(path: string): string | undefined {
 }
 
 /** One table of attacks for whoever verifies: the client, the control plane, the agent. Never published, and only tests may see it. */
-const SHARED_FIXTURES = ["@nixwave/protocol/attacks.fixture"];
+const SHARED_FIXTURES = ["@nixwave/protocol/attacks.fixture", "@nixwave/protocol/fuzz.fixture"];
 
 function importFaults(path: string, home: string, from: string): readonly string[] {
   if (from.startsWith(".")) {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isAttempt } from "@nixwave/effects";
 import { sentence } from "@nixwave/protocol";
+import { near, timed } from "@nixwave/protocol/fuzz.fixture";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bootDefault } from "./activation/bootLoader.ts";
@@ -29,32 +30,6 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const NO_DISK = { writeAtomically: () => undefined, remove: () => undefined, freeBytes: () => 0 };
 const RUNS = { numRuns: 200 };
-/** CPU time of one answer, for inputs of up to some kilobytes. */
-const CPU_MS_MAX = 1000;
-
-async function timed(act: () => unknown): Promise<void> {
-  const began = process.threadCpuUsage();
-  await act();
-  const { user, system } = process.threadCpuUsage(began);
-  expect((user + system) / 1000).toBeLessThan(CPU_MS_MAX);
-}
-
-/** A good text with a part that is another, a cut of it, and what is far from it. */
-const near = (good: { readonly [key: string]: unknown }): fc.Arbitrary<string> => {
-  const text = JSON.stringify(good);
-  return fc.oneof(
-    fc
-      .tuple(fc.constantFrom(...Object.keys(good)), fc.jsonValue())
-      .map(([key, value]) => JSON.stringify({ ...good, [key]: value })),
-    fc
-      .tuple(fc.string({ maxLength: 20 }), fc.jsonValue())
-      .map(([key, value]) => JSON.stringify({ ...good, [key]: value })),
-    fc.nat(text.length).map((at) => text.slice(0, at)),
-    fc.json(),
-    fc.string({ unit: "binary", maxLength: 400 }),
-    fc.nat(5000).map((depth) => "[".repeat(depth)),
-  );
-};
 /** Lines as programs write them, with words of the good ones in any place. */
 const lines = (words: readonly string[]): fc.Arbitrary<string> =>
   fc

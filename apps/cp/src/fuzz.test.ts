@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { instant } from "@nixwave/effects";
 import { offset, ROUTE_NAMES, ROUTES, sha256Text } from "@nixwave/protocol";
+import { near, timed } from "@nixwave/protocol/fuzz.fixture";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseConfigFile, parseListen, resolveServe } from "./config.ts";
@@ -31,34 +32,6 @@ afterAll(async () => {
 });
 
 const RUNS = { numRuns: 200 };
-/** CPU time of one answer, for inputs of up to some kilobytes. */
-const CPU_MS_MAX = 1000;
-
-async function timed<T>(act: () => T | Promise<T>): Promise<T> {
-  const began = process.threadCpuUsage();
-  const done = await act();
-  const { user, system } = process.threadCpuUsage(began);
-  expect((user + system) / 1000).toBeLessThan(CPU_MS_MAX);
-  return done;
-}
-
-/** A good text with a part that is another, a cut of it, and what is far from it. */
-const near = (good: { readonly [key: string]: unknown }): fc.Arbitrary<string> => {
-  const text = JSON.stringify(good);
-  return fc.oneof(
-    fc
-      .tuple(fc.constantFrom(...Object.keys(good)), fc.jsonValue())
-      .map(([key, value]) => JSON.stringify({ ...good, [key]: value })),
-    fc
-      .tuple(fc.string({ maxLength: 20 }), fc.jsonValue())
-      .map(([key, value]) => JSON.stringify({ ...good, [key]: value })),
-    fc.nat(text.length).map((at) => text.slice(0, at)),
-    fc.json(),
-    fc.string({ unit: "binary", maxLength: 400 }),
-    fc.nat(5000).map((depth) => "[".repeat(depth)),
-  );
-};
-
 test("the configuration file, and what serve makes of it", async () => {
   const good = {
     data: "/var/lib/nixwave-cp",
