@@ -286,7 +286,7 @@ function workspaceOf(path: string): string | undefined {
   return Object.keys(ARROWS).find((home) => path.startsWith(`${home}/`));
 }
 
-/** One table of attacks for whoever verifies: the client, the control plane, the agent. Never published, and only tests may see it. */
+/** What tests of several programs share: the attacks, and what is near to a good input. Never published, and only tests may see it. */
 const SHARED_FIXTURES = ["@nixwave/protocol/attacks.fixture", "@nixwave/protocol/fuzz.fixture"];
 
 function importFaults(path: string, home: string, from: string): readonly string[] {
