@@ -150,6 +150,16 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     tells: ["I7"],
   },
   {
+    name: "replayed-in-a-failed-commit",
+    what: "Who was replayed in a batch that could not be stored counts as replayed after it.",
+    file: `${CP}/store/memory.ts`,
+    find: "  to.gatesAt = from.gatesAt;\n",
+    replace:
+      '  to.gatesAt = from.gatesAt;\n  to.heldTaken = from.heldTaken;\n  for (const host of from.replayed) {\n    to.replayed.add(host);\n    to.fleet.apply({ kind: "HostReplayed", host });\n  }\n',
+    ground: seed(10_347),
+    tells: ["I7"],
+  },
+  {
     name: "halted-by-one-too-few",
     what: "A rollout is halted by the last failure that its policy bears.",
     file: `${EFFECTS}/rollout/cells.ts`,
