@@ -53,4 +53,13 @@ export const TRUST_BUGS: readonly Bug[] = [
     ground: liars(175),
     tells: ["refusal-told"],
   },
+  {
+    name: "refused-without-pause",
+    what: "After a refusal the agent polls again at once, as often as a control plane that lies answers at once.",
+    file: `${AGENT}/inbound/poll.ts`,
+    find: "    this.#paceIsOwed = true;\n",
+    replace: "    this.#backoff.succeeded();\n",
+    ground: liars(2125),
+    tells: ["pace"],
+  },
 ];

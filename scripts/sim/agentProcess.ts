@@ -24,6 +24,7 @@ import { type ArmedCrash, Life, SimulatedCrash } from "./crash.ts";
 import type { HostTrust } from "./hostTrust.ts";
 import type { JournalDisk } from "./journalDisk.ts";
 import type { Machine } from "./machine.ts";
+import { Pace } from "./pace.ts";
 
 export interface HostParts {
   readonly host: HostName;
@@ -44,6 +45,8 @@ export interface HostParts {
   /** A line of its log; written after the commit of what it tells. */
   readonly onLog: (line: EmitLog) => void;
   readonly onBug: (message: string) => void;
+  /** It asks as if it were answered with nothing but invitations to ask again. */
+  readonly onTooOften: (message: string) => void;
   readonly say: (what: string) => void;
 }
 
@@ -70,6 +73,7 @@ export class SimHost {
   /** It never comes back. */
   isGone = false;
   #process: Process | null = null;
+  readonly #pace = new Pace();
   readonly #parts: HostParts;
 
   constructor(parts: HostParts, machine: Machine) {
@@ -231,6 +235,8 @@ export class SimHost {
       request: async (request) => {
         if (life.dead) return await new Promise<never>(() => {});
         if (request.url.startsWith("http://app/")) return await this.#app(request, life);
+        const tooOften = this.#pace.asked(request, this.#parts.time.nowMs);
+        if (tooOften !== null) this.#parts.onTooOften(tooOften);
         const { timeoutMs, signal } = request;
         const deliver = (gone: AbortSignal) => serve(request, gone);
         try {

@@ -208,6 +208,7 @@ export class World {
         },
         onLog: (line) => this.adversary?.logged(host, who, line),
         onBug: (message) => this.fail("no-bug", `${who}: ${message}`),
+        onTooOften: (message) => this.fail("pace", `${who} ${message}`),
         say,
       },
       machine,

@@ -1,4 +1,5 @@
 import {
+  type Attempt,
   addSecs,
   type ChannelRef,
   type ClosureHash,
@@ -6,6 +7,7 @@ import {
   isAttempt,
   type Release,
 } from "@nixwave/effects";
+import type { DispatchOffer } from "@nixwave/protocol";
 import { edge, Forger, NOW, stable } from "@nixwave/protocol/attacks.fixture";
 import { closure, hostName, rollout, START } from "@nixwave/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -39,6 +41,14 @@ const on = stage((stateDir) => (journal, controlPlane) => {
 beforeEach(() => {
   on.world.cp.repository = (pathname) => repositoryAnswer(forger.directory, pathname);
 });
+
+/** No host comes to it. */
+const tooLate = toAttempt(FIRST_ATTEMPT + 1_000_000);
+
+function toAttempt(value: number): Attempt {
+  if (isAttempt(value)) return value;
+  throw new Error(`${value} is no attempt`);
+}
 
 const entry = (of: ClosureHash, host: string): Release["hosts"][number] => ({
   host: hostName(host),
@@ -118,9 +128,7 @@ describe("a control plane that lies is refused, and the refusal reaches the log 
 
   test("an attempt that no host comes to, and then the truth: it is dropped, and leaves the attempts as they were", async () => {
     const release = publish(closure("new"));
-    const last = FIRST_ATTEMPT + 1_000_000;
-    if (!isAttempt(last)) throw new Error("a million and one is an attempt");
-    on.world.cp.lie = (offer) => ({ ...offer, attempt: last });
+    on.world.cp.lie = (offer) => ({ ...offer, attempt: tooLate });
     on.world.cp.dispatch(release);
     await on.world.pass(200);
     expect(on.world.machine.fired).toEqual([]);
@@ -129,6 +137,31 @@ describe("a control plane that lies is refused, and the refusal reaches the log 
     on.world.cp.dispatch(release);
     await on.becomes(release, "Converged");
     expect(on.world.record(release)?.attempt).toBe(FIRST_ATTEMPT);
+  });
+
+  describe("without end, at each poll: the agent asks less and less often, and then takes the truth at its next poll", () => {
+    const TEN_MIN_SECS = 600;
+    /** As many as a control plane that can't be reached is asked, and a few. */
+    const POLLS_MAX = 40;
+
+    test.each<[string, (truth: DispatchOffer) => DispatchOffer]>([
+      ["what is dropped", (truth) => ({ ...truth, attempt: tooLate })],
+      ["what is refused at once", (truth) => ({ ...truth, channel: edge })],
+      ["what is verified and refused", (truth) => ({ ...truth, targetClosure: closure("evil") })],
+    ])("%s", async (_what, lie) => {
+      const release = publish(closure("new"));
+      on.world.cp.lie = lie;
+      on.world.cp.insists = true;
+      on.world.cp.dispatch(release);
+      await on.world.pass(TEN_MIN_SECS);
+      const free = on.world.cp.polls.filter((held) => held === "free");
+      expect(free.length).toBeGreaterThan(5);
+      expect(free.length).toBeLessThan(POLLS_MAX);
+      on.world.cp.lie = (offer) => offer;
+      on.world.cp.insists = false;
+      on.world.cp.dispatch(release);
+      await on.becomes(release, "Converged");
+    });
   });
 
   test("an older release, signed once and no longer current", async () => {

@@ -32,6 +32,8 @@ export class Poller {
   readonly #parts: PollParts;
   readonly #closed = new AbortController();
   readonly #backoff: Backoff;
+  /** The last answer was a dispatch, and the pause after it is still to come. */
+  #paceIsOwed = false;
   #wake: (() => void) | null = null;
 
   constructor(parts: PollParts) {
@@ -69,6 +71,9 @@ export class Poller {
     if (held !== null) {
       await Promise.race([verifier.idle(), pause(timer, RENEW_EVERY_MS, signal)]);
       if (verifier.holding === null) return;
+    } else if (this.#paceIsOwed) {
+      this.#paceIsOwed = false;
+      return await this.#backoff.failed(signal);
     }
     const { controlPlane, mailbox, random, now } = this.#parts;
     const { journalId } = journal.facts();
@@ -90,15 +95,14 @@ export class Poller {
     }
     if (held !== null) verifier.renewed(held, (leaseSecs) => addSecs(sentAt, leaseSecs));
     if (call.value === null) return await this.#nothing(sentAt, signal);
-    await this.#received(call.value, sentAt, signal);
+    await this.#received(call.value, sentAt);
   }
 
-  async #received(offer: DispatchOffer, sentAt: Instant, signal: AbortSignal): Promise<void> {
+  async #received(offer: DispatchOffer, sentAt: Instant): Promise<void> {
     const leaseUntil = addSecs(sentAt, offer.leaseSecs);
     await this.#parts.mailbox.submit({ kind: "DispatchReceived", offer, leaseUntil });
-    // Being verified now; or dropped, and then the same dispatch may be offered again at once.
-    if (this.#parts.verifier.holding !== null) this.#backoff.succeeded();
-    else await this.#backoff.failed(signal);
+    // Dropped, refused or taken: a control plane that lies may offer it again at each poll. Only a poll in vain ends the doubling.
+    this.#paceIsOwed = true;
   }
 
   /** A control plane that answers "nothing" before its time (it stops, or does not wait) must not be asked in a loop. */

@@ -75,6 +75,8 @@ export class TestControlPlane {
   hurried = false;
   /** What it says instead of what it means. */
   lie: (offer: DispatchOffer) => DispatchOffer = (offer) => offer;
+  /** It hands out the same dispatch at each poll, whatever was answered. */
+  insists = false;
   /** The signed repository that it serves, where it has one. */
   repository: ((pathname: string) => Promise<HttpAnswer | null>) | null = null;
   readonly heartbeats: Heartbeat[] = [];
@@ -214,7 +216,8 @@ export class TestControlPlane {
   #handOut(): HttpAnswer | null {
     const offer = this.#offer;
     if (offer === null) return null;
-    if (offer.leaseUntilMs !== null && this.#time.nowMs <= offer.leaseUntilMs) return null;
+    const isLeased = offer.leaseUntilMs !== null && this.#time.nowMs <= offer.leaseUntilMs;
+    if (isLeased && !this.insists) return null;
     offer.leaseUntilMs = this.#time.nowMs + LEASE_SECS * 1000;
     const { release, attempt, dispatchedAtMs } = offer;
     const { rolloutId, channel, ref } = release;
@@ -323,6 +326,7 @@ export class TestControlPlane {
 
   #answered(line: Line, { attempt, kind }: { attempt: Attempt; kind: string }): void {
     const offer = this.#offer;
+    if (this.insists) return;
     if (offer?.release.rolloutId === line.rolloutId && offer.attempt === attempt)
       this.#offer = null;
     if (kind !== "DispatchAck") return;
