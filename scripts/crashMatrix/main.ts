@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { Misuse, runCommand } from "../command.ts";
 import { agentFindings, controlPlaneFindings, type Finding, faultsOf } from "./matrix.ts";
 import { undisturbed } from "./run.ts";
 import { summary, table } from "./table.ts";
@@ -36,25 +36,23 @@ async function inTurn(work: readonly Work[]): Promise<readonly Finding[]> {
   return found.flat();
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    args: process.argv.slice(2).filter((word) => word !== "--"),
-    options: { seed: { type: "string" }, only: { type: "string" }, help: { type: "boolean" } },
-  });
-  if (values.help === true) {
-    console.log(USAGE);
-    return 0;
-  }
+const CRASH_MATRIX = {
+  name: "crash-matrix",
+  usage: USAGE,
+  options: { seed: { type: "string" }, only: { type: "string" } },
+} as const;
+
+await runCommand(CRASH_MATRIX, async (values) => {
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new Error(`--seed is "${values.seed}"; expected a whole number`);
+    throw new Misuse(`--seed is "${values.seed}"; expected a whole number`);
+  const sides = SIDES.filter(({ side }) => (values.only ?? side) === side);
+  if (sides.length === 0) throw new Misuse(`--only is "${values.only}"; expected agent or cp`);
   const began = performance.now();
   const secs = (): number => Math.round((performance.now() - began) / 1000);
   const { signal: stop } = interrupted;
   const options = { seed, stop, undisturbed: await undisturbed(stop) };
   console.error(`seed ${seed}: the story without a death was told in ${secs()} s`);
-  const sides = SIDES.filter(({ side }) => (values.only ?? side) === side);
-  if (sides.length === 0) throw new Error(`--only is "${values.only}"; expected agent or cp`);
   const findings = await inTurn(
     FAULTS.flatMap((fault) =>
       sides.map(({ side, find }) => async () => {
@@ -67,12 +65,4 @@ async function main(): Promise<number> {
   console.log(table(findings));
   console.log(`\n${summary(findings)}\nseed ${seed}, ${secs()} s`);
   return findings.flatMap(faultsOf).length === 0 ? 0 : 1;
-}
-
-try {
-  process.exitCode = await main();
-} catch (cause) {
-  console.error(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
-  console.error(USAGE);
-  process.exitCode = 2;
-}
+});

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { runCommand } from "../command.ts";
 import { Board } from "./board.ts";
 import {
   assertHalted,
@@ -21,14 +21,11 @@ pnpm demo --nix      the same with real Nix: built, signed, fetched from a binar
 pnpm demo --ci       no board, and a non-zero exit code with a sentence where a chapter does not end as it must
 `;
 
-const { values } = parseArgs({
-  options: {
-    keep: { type: "boolean" },
-    nix: { type: "boolean" },
-    ci: { type: "boolean" },
-    help: { type: "boolean" },
-  },
-});
+const DEMO = {
+  name: "demo",
+  usage: USAGE,
+  options: { keep: { type: "boolean" }, nix: { type: "boolean" }, ci: { type: "boolean" } },
+} as const;
 
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -42,18 +39,20 @@ process.stdout.on("error", () => {
   interrupted.abort("EPIPE");
 });
 
-const screen = process.stdout.isTTY && values.ci !== true;
-const board = new Board({
-  write: (text) => {
-    process.stdout.write(text);
-  },
-  redraws: screen,
-  colour: screen && (process.env["NO_COLOR"] ?? "") === "",
-  columns: () => process.stdout.columns,
-});
+function boardFor(isCi: boolean): Board {
+  const screen = process.stdout.isTTY && !isCi;
+  return new Board({
+    write: (text) => {
+      process.stdout.write(text);
+    },
+    redraws: screen,
+    colour: screen && (process.env["NO_COLOR"] ?? "") === "",
+    columns: () => process.stdout.columns,
+  });
+}
 
 async function tellTheStory(stage: Stage): Promise<void> {
-  const { fleet } = stage;
+  const { fleet, board } = stage;
   board.say(
     `One control plane and ${fleet.hosts.length} agents, all processes of their own, in ${fleet.folder}`,
   );
@@ -82,14 +81,14 @@ async function tellTheStory(stage: Stage): Promise<void> {
 }
 
 /** The control plane is stopped first, so that its database is whole and at rest. */
-async function checkLog({ fleet }: Stage): Promise<void> {
+async function checkLog({ fleet, board }: Stage): Promise<void> {
   await fleet.kill(CP, "SIGTERM");
   const found = await fleet.check();
   if (found !== null) throw new NotReached(`nixwave-cp check is not clean: ${found}`);
   board.say("nixwave-cp check: the database follows from its log.");
 }
 
-async function keepUp({ fleet, stop }: Stage): Promise<void> {
+async function keepUp({ fleet, board, stop }: Stage): Promise<void> {
   const exported = Object.entries(fleet.operatorEnv())
     .map(([name, value]) => `  export ${name}=${value}`)
     .join("\n");
@@ -115,12 +114,8 @@ Logs, databases and closures are in ${fleet.folder}, until then.`);
   });
 }
 
-async function main(): Promise<number> {
-  if (values.help === true) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  const missing = values.nix === true ? withoutNix(process.env["PATH"] ?? "") : null;
+await runCommand(DEMO, async ({ keep, nix, ci }) => {
+  const missing = nix === true ? withoutNix(process.env["PATH"] ?? "") : null;
   if (missing !== null) {
     process.stderr.write(`demo: ${missing}\n`);
     return 1;
@@ -128,13 +123,14 @@ async function main(): Promise<number> {
   const stop = interrupted.signal;
   const fleet = new DemoFleet({
     stop,
-    ...(values.nix === true ? { kind: (folder: string) => new NixHosts(folder) } : {}),
+    ...(nix === true ? { kind: (folder: string) => new NixHosts(folder) } : {}),
   });
+  const board = boardFor(ci === true);
   const stage: Stage = { fleet, board, stop };
   try {
     await tellTheStory(stage);
-    if (values.keep === true) await keepUp(stage);
-    if (values.ci === true) await checkLog(stage);
+    if (keep === true) await keepUp(stage);
+    if (ci === true) await checkLog(stage);
   } catch (cause) {
     if (!stop.aborted) {
       const what = cause instanceof Error ? cause.message : String(cause);
@@ -147,6 +143,4 @@ async function main(): Promise<number> {
   if (stop.aborted) return 130;
   board.say("\nEverything that was started has ended, and the scratch folder is gone.");
   return 0;
-}
-
-process.exitCode = await main();
+});

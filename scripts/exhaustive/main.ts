@@ -1,4 +1,3 @@
-import { parseArgs } from "node:util";
 import {
   coverageOf,
   coverageText,
@@ -7,6 +6,7 @@ import {
   Search,
   type Watch,
 } from "@nixwave/testkit";
+import { Misuse, runCommand, wholeNumber } from "../command.ts";
 
 const USAGE = `pnpm exhaustive                   every interleaving of small worlds, to closure; a few minutes
 pnpm exhaustive --only TEXT       the worlds whose name contains TEXT; says nothing of the tables' cells
@@ -14,37 +14,28 @@ pnpm exhaustive --seconds N       at most N seconds for each world (default 300)
 pnpm exhaustive --states N        at most N states for each world (default 6000000)
 `;
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    seconds: { type: "string", default: "300" },
-    states: { type: "string", default: "6000000" },
-    help: { type: "boolean" },
-  },
-});
-
 const PROGRESS_MS = 5000;
 const now = () => performance.now();
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-function main(): number {
-  if (values.help === true) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  const secondsMax = Number(values.seconds);
-  const statesMax = Number(values.states);
-  if (!(secondsMax > 0) || !(statesMax > 0)) {
-    process.stderr.write(`exhaustive: --seconds and --states are numbers above 0.\n${USAGE}`);
-    return 2;
-  }
-  const { only } = values;
-  const worlds = FULL_WORLDS.filter(({ name }) => only === undefined || name.includes(only));
-  if (worlds.length === 0) {
-    const names = FULL_WORLDS.map(({ name }) => `  ${name}`).join("\n");
-    process.stderr.write(`exhaustive: no world's name contains "${only}". There are:\n${names}\n`);
-    return 2;
-  }
+const EXHAUSTIVE = {
+  name: "exhaustive",
+  usage: USAGE,
+  options: {
+    only: { type: "string" },
+    seconds: { type: "string", default: "300" },
+    states: { type: "string", default: "6,000,000" },
+  },
+} as const;
+
+interface Asked {
+  readonly worlds: typeof FULL_WORLDS;
+  readonly bounds: { readonly statesMax: number; readonly secondsMax: number };
+  /** All of the worlds: only then a cell that none of them reached says something. */
+  readonly isWhole: boolean;
+}
+
+function searchAll({ worlds, bounds, isWhole }: Asked): number {
   const began = now();
   const watches: Watch[] = [];
   let states = 0;
@@ -53,8 +44,7 @@ function main(): number {
     let saidAt = now();
     const found = new Search(world).run(
       {
-        statesMax,
-        secondsMax,
+        ...bounds,
         onProgress: (so) => {
           if (now() - saidAt < PROGRESS_MS) return;
           saidAt = now();
@@ -66,10 +56,10 @@ function main(): number {
     say(foundText(found));
     states += found.states;
     watches.push(found.watch);
-    const isWhole = found.end === "closure" || found.end === "depth";
-    if (!isWhole) bad += 1;
+    const isDone = found.end === "closure" || found.end === "depth";
+    if (!isDone) bad += 1;
   }
-  if (only === undefined) {
+  if (isWhole) {
     const coverage = coverageOf(watches);
     say(coverageText(coverage));
     bad += coverage.unreached.length + coverage.stale.length;
@@ -80,4 +70,15 @@ function main(): number {
   return bad === 0 ? 0 : 1;
 }
 
-process.exitCode = main();
+await runCommand(EXHAUSTIVE, ({ only, seconds, states }) => {
+  const worlds = FULL_WORLDS.filter(({ name }) => only === undefined || name.includes(only));
+  if (worlds.length === 0) {
+    const names = FULL_WORLDS.map(({ name }) => `  ${name}`).join("\n");
+    throw new Misuse(`no world's name contains "${only}". There are:\n${names}`);
+  }
+  const bounds = {
+    secondsMax: wholeNumber("seconds", seconds),
+    statesMax: wholeNumber("states", states),
+  };
+  return searchAll({ worlds, bounds, isWhole: only === undefined });
+});

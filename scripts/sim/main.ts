@@ -1,6 +1,7 @@
+import { runCommand } from "../command.ts";
 import { runFleet } from "./fleet.ts";
 import { SIGNED_EVERY, signedFrom } from "./liarPlans.ts";
-import { type Options, readOptions, USAGE } from "./options.ts";
+import { type Options, readOptions, SIM } from "./options.ts";
 import { runSeeds } from "./pool.ts";
 import { randomScenario } from "./randomScenario.ts";
 import { tell, tellShrunk } from "./story.ts";
@@ -46,20 +47,12 @@ async function one(seed: number, explain: boolean): Promise<number> {
   return failed ? 1 : 0;
 }
 
-async function main(): Promise<number> {
-  const options = readOptions(process.argv.slice(2).filter((word) => word !== "--"));
+await runCommand(SIM, async (typed) => {
+  const options = readOptions(typed);
   if (options.fleet !== null) {
     await runFleet(options.fleet, (line) => console.log(line));
     return 0;
   }
   if (options.seed !== null) return await one(options.seed, options.explain);
   return await many(options);
-}
-
-try {
-  process.exitCode = await main();
-} catch (cause) {
-  console.error(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause));
-  console.error(USAGE);
-  process.exitCode = 2;
-}
+});

@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { type runCommand, wholeNumber } from "../command.ts";
 
 export interface Options {
   readonly seeds: number;
@@ -15,40 +15,38 @@ export interface Options {
   readonly fleet: number | null;
 }
 
-export const USAGE = `pnpm sim [--seeds N] [--from SEED] [--jobs N] [--seconds N]   seeded worlds, 10,000 by default
+const USAGE = `pnpm sim [--seeds N] [--from SEED] [--jobs N] [--seconds N]   seeded worlds, 10,000 by default
 pnpm sim --liars [--seeds N] …                               signed worlds alone, with a control plane that lies
 pnpm sim --seed N [--explain]                                one world; --explain tells it as a story
 pnpm sim --fleet N                                           N hosts through a release in three waves`;
 
-/** Reads argv; the error is a sentence. */
-export function readOptions(argv: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...argv],
-    options: {
-      seeds: { type: "string" },
-      from: { type: "string" },
-      seed: { type: "string" },
-      explain: { type: "boolean" },
-      liars: { type: "boolean" },
-      jobs: { type: "string" },
-      seconds: { type: "string" },
-      fleet: { type: "string" },
-    },
-  });
-  const number = (name: string, text: string | undefined): number | null => {
-    if (text === undefined) return null;
-    const value = Number(text.replaceAll(",", ""));
-    if (Number.isSafeInteger(value) && value > 0) return value;
-    throw new Error(`--${name} is "${text}"; expected a whole number from 1`);
-  };
+export const SIM = {
+  name: "sim",
+  usage: USAGE,
+  options: {
+    seeds: { type: "string", default: "10,000" },
+    from: { type: "string", default: "1" },
+    seed: { type: "string" },
+    explain: { type: "boolean", default: false },
+    liars: { type: "boolean", default: false },
+    jobs: { type: "string", default: "2" },
+    seconds: { type: "string" },
+    fleet: { type: "string" },
+  },
+} as const;
+
+type Typed = Parameters<Parameters<typeof runCommand<typeof SIM.options>>[1]>[0];
+
+export function readOptions({ seeds, from, seed, jobs, seconds, fleet, ...flags }: Typed): Options {
+  const orNone = (option: string, text: string | undefined): number | null =>
+    text === undefined ? null : wholeNumber(option, text);
   return {
-    seeds: number("seeds", values.seeds) ?? 10_000,
-    from: number("from", values.from) ?? 1,
-    seed: number("seed", values.seed),
-    explain: values.explain ?? false,
-    liars: values.liars ?? false,
-    jobs: number("jobs", values.jobs) ?? 2,
-    seconds: number("seconds", values.seconds),
-    fleet: number("fleet", values.fleet),
+    ...flags,
+    seeds: wholeNumber("seeds", seeds),
+    from: wholeNumber("from", from),
+    seed: orNone("seed", seed),
+    jobs: wholeNumber("jobs", jobs),
+    seconds: orNone("seconds", seconds),
+    fleet: orNone("fleet", fleet),
   };
 }

@@ -13,13 +13,13 @@ export class Pace {
 
   /** A sentence where it is too often. */
   asked({ url }: HttpRequest, nowMs: number): string | null {
-    const { pathname } = new URL(url);
-    const times = this.#asked.get(pathname) ?? [];
-    this.#asked.set(pathname, times);
+    const [what = url] = url.split("?", 1);
+    const times = this.#asked.get(what) ?? [];
+    this.#asked.set(what, times);
     while ((times[0] ?? nowMs) <= nowMs - WINDOW_MS) times.shift();
     times.push(nowMs);
     return times.length <= ASKED_MAX
       ? null
-      : `asks for ${pathname} more than ${ASKED_MAX} times within a minute`;
+      : `asks for ${what} more than ${ASKED_MAX} times within a minute`;
   }
 }
