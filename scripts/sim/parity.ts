@@ -17,6 +17,8 @@ export function difference(
   const isRefusal = isLiedTo && own.kind === "Pending" && own.lastReject !== null;
   // A journal that began anew has refused what was told to the one before: the mirror takes no answer to what is acknowledged or over.
   if (isRefusal && (mirror.kind !== "Pending" || mirror.attempt > own.attempt)) return null;
+  // Whose journal began anew takes any attempt for its first; only a liar offers it one that is over, and the mirror refuses the answer.
+  if (isLiedTo && own.attempt < mirror.attempt) return null;
   // An agent has the terms once it has verified the release.
   const { terms } = own.terms === null ? own : mirror;
   if (own.lastSeq === 0) return null;

@@ -139,6 +139,26 @@ describe("a control plane that lies is refused, and the refusal reaches the log 
     expect(on.world.record(release)?.attempt).toBe(FIRST_ATTEMPT);
   });
 
+  test("an attempt that is over, to a journal that has forgotten it, and then the truth: the next attempt brings both sides together", async () => {
+    const release = publish(closure("new"));
+    on.world.cp.dispatch(release, 2);
+    await on.becomes(release, "Converged");
+    on.world.cp.ahead = { [release.rolloutId]: 1_000_000 };
+    await on.world.passUntil(() => on.world.record(release) === null);
+    on.world.cp.ahead = {};
+    on.world.cp.lie = (offer) => ({ ...offer, attempt: FIRST_ATTEMPT });
+    on.world.cp.dispatch(release, 3);
+    await on.becomes(release, "Converged");
+    expect(on.world.record(release)?.attempt).toBe(FIRST_ATTEMPT);
+    expect(on.world.cp.record(release)?.attempt).toBe(2);
+    on.world.cp.lie = (offer) => offer;
+    on.world.cp.dispatch(release, 3);
+    await on.world.passUntil(() => on.world.record(release)?.attempt === 3, 300);
+    await on.becomes(release, "Converged");
+    await on.world.pass(5);
+    on.expectParity(release);
+  });
+
   describe("without end, at each poll: the agent asks less and less often, and then takes the truth at its next poll", () => {
     const TEN_MIN_SECS = 600;
     /** As many as a control plane that can't be reached is asked, and a few. */

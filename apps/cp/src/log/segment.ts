@@ -39,8 +39,9 @@ export interface IndexRow {
  * Raised by whoever changes what a stored line means to the fold, or what the fold writes; the start after that takes a checkpoint.
  * 2: the terms of a record have the digest of its closure.
  * 3: what a stream had before a newer acknowledgement is stepped also after it (docs/decisions/0033).
+ * 4: what is acknowledged takes any later attempt, not the next alone (docs/decisions/0028).
  */
-export const REDUCERS_VERSION = 3;
+export const REDUCERS_VERSION = 4;
 
 /** What stands before the first segment: the hash of nothing. */
 export const GENESIS: Sha256 = sha256("");

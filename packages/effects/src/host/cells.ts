@@ -49,13 +49,13 @@ const ROLLBACK_RETRY_MINUTES_LAST = 60;
 export const illegal = (): Verdict => refused("illegal-in-state");
 
 /**
- * Which attempts may be answered: the next; under another journal, which has forgotten, or while nothing is acknowledged, any from the
- * record's on. A host takes the first attempt that it hears of; where that was nobody's, the mirror goes on from there, or the two
- * would never speak of the same one again.
+ * Which attempts may be answered: a later one; under another journal, which has forgotten, or while nothing is acknowledged, the
+ * record's own too. A host takes the first attempt that it hears of, and a liar may have named one that nobody came to, or one that
+ * was over: if only the very next one counted, the two sides would never speak of the same attempt again.
  */
 function mayAnswer(state: HostRollout, attempt: Attempt, newStream: boolean): boolean {
-  if (newStream || state.kind === "Pending") return attempt >= state.attempt;
-  return attempt === state.attempt + 1;
+  const isAnew = newStream || state.kind === "Pending";
+  return isAnew ? attempt >= state.attempt : attempt > state.attempt;
 }
 
 export function acknowledge(

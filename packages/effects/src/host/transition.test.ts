@@ -148,7 +148,7 @@ describe("an event that is legal in its state, and wrong all the same", () => {
     return transition(record, envelope(record, { ...eventsFor(record)[kind], ...over })).outcome;
   };
   test.each([
-    ["Soaking", "DispatchAck", { attempt: 3 }, "wrong-attempt"],
+    ["Soaking", "DispatchAck", { attempt: 1 }, "wrong-attempt"],
     ["Converged", "DispatchAck", { attempt: 1 }, "wrong-attempt"],
     [
       "Pending",
@@ -156,7 +156,7 @@ describe("an event that is legal in its state, and wrong all the same", () => {
       { rollbackTarget: RECORDS.Pending.targetClosure },
       "rollback-target-is-target",
     ],
-    ["Soaking", "DispatchReject", { attempt: 9 }, "wrong-attempt"],
+    ["Soaking", "DispatchReject", { attempt: 1 }, "wrong-attempt"],
     [
       "Activating",
       "ActivationCompleted",
@@ -200,6 +200,14 @@ describe("an event that is legal in its state, and wrong all the same", () => {
       });
     },
   );
+
+  test("an attempt later than the next one counts: the one between may have been told to a journal that is gone", () => {
+    const record = RECORDS.Soaking;
+    const event = { ...eventsFor(record).DispatchAck, attempt: attemptOf(9) };
+    const { outcome, state } = transition(record, envelope(record, event));
+    expect(outcome).toEqual({ kind: "moved", from: "Soaking", to: "Activating" });
+    expect(state.attempt).toBe(9);
+  });
 
   test("a fourth start of one attempt is refused: a switch must not take its host down for ever", () => {
     let record: HostRollout = RECORDS.Activating;
