@@ -1,11 +1,6 @@
 import type { CpClock, CpLogger, MirroredFiles } from "@nixwave/cp";
 import type { Channel, Release, RolloutId } from "@nixwave/effects";
-import {
-  currentPath,
-  type ReleaseSource,
-  releaseSource,
-  type WrittenRelease,
-} from "@nixwave/protocol";
+import { type ReleaseSource, releaseSource, type WrittenRelease } from "@nixwave/protocol";
 
 /** What one process of the control plane reads. */
 export interface OpenedRepository {
@@ -34,11 +29,6 @@ export class ReleaseRepository {
 
   read(path: string): Uint8Array | null {
     return this.#files.get(path) ?? null;
-  }
-
-  isCurrent({ channel, ref }: Release): boolean {
-    const bytes = this.read(currentPath(channel));
-    return bytes !== null && new TextDecoder().decode(bytes).includes(ref);
   }
 
   /** For a process of the control plane that starts. */
