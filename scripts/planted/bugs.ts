@@ -10,16 +10,20 @@ export type Ground =
   | { readonly kind: "liars"; readonly seed: number }
   | { readonly kind: "scenario"; readonly name: string };
 
-/** A mistake that somebody could make: a textual patch of one source file. */
-export interface Bug {
+/** A textual change of one source file. */
+export interface Patch {
   readonly name: string;
-  /** One sentence. */
-  readonly what: string;
   /** From the repository's root. */
   readonly file: string;
   /** Occurs there exactly once. */
   readonly find: string;
   readonly replace: string;
+}
+
+/** A mistake that somebody could make. */
+export interface Bug extends Patch {
+  /** One sentence. */
+  readonly what: string;
   readonly ground: Ground;
   /** Which invariants may tell: the first to be broken depends on the world. */
   readonly tells: readonly string[];
@@ -35,10 +39,11 @@ export function bugNamed(name: string): Bug {
   throw new Error(`"${name}" is no planted bug; expected one of ${names}`);
 }
 
-export const pathOf = ({ file }: Bug): string => join(dirname(dirname(import.meta.dirname)), file);
+export const pathOf = ({ file }: Patch): string =>
+  join(dirname(dirname(import.meta.dirname)), file);
 
 /** The file with the bug in it. Throws where the text to replace is not there exactly once. */
-export function patched(bug: Bug, text: string): string {
+export function patched(bug: Patch, text: string): string {
   const parts = text.split(bug.find);
   if (parts.length === 2) return parts.join(bug.replace);
   throw new Error(

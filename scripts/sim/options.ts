@@ -9,16 +9,20 @@ export interface Options {
   /** Only the worlds that are signed, in which somebody lies: one in some. */
   readonly liars: boolean;
   readonly jobs: number;
-  /** No further world begins after so many seconds. */
+  /** No further world begins after so many seconds, and a run that is cut so has failed. */
   readonly seconds: number | null;
+  /** Real seconds that one world may take. */
+  readonly worldSeconds: number;
   /** So many hosts through one release in three waves, instead of seeded worlds. */
   readonly fleet: number | null;
 }
 
-const USAGE = `pnpm sim [--seeds N] [--from SEED] [--jobs N] [--seconds N]   seeded worlds, 10,000 by default
-pnpm sim --liars [--seeds N] …                               signed worlds alone, with a control plane that lies
-pnpm sim --seed N [--explain]                                one world; --explain tells it as a story
-pnpm sim --fleet N                                           N hosts through a release in three waves`;
+const USAGE = `pnpm sim [--seeds N] [--from SEED] [--jobs N]   seeded worlds, 10,000 by default
+pnpm sim … --seconds N                         all of them within N seconds, or it fails
+pnpm sim … --world-seconds N                   a world that takes more than N seconds (default 120) has failed
+pnpm sim --liars [--seeds N] …                 signed worlds alone, with a control plane that lies
+pnpm sim --seed N [--explain]                  one world; --explain tells it as a story
+pnpm sim --fleet N                             N hosts through a release in three waves`;
 
 export const SIM = {
   name: "sim",
@@ -31,6 +35,8 @@ export const SIM = {
     liars: { type: "boolean", default: false },
     jobs: { type: "string", default: "2" },
     seconds: { type: "string" },
+    // Some thousand times what one takes.
+    "world-seconds": { type: "string", default: "120" },
     fleet: { type: "string" },
   },
 } as const;
@@ -47,6 +53,7 @@ export function readOptions({ seeds, from, seed, jobs, seconds, fleet, ...flags 
     seed: orNone("seed", seed),
     jobs: wholeNumber("jobs", jobs),
     seconds: orNone("seconds", seconds),
+    worldSeconds: wholeNumber("world-seconds", flags["world-seconds"]),
     fleet: orNone("fleet", fleet),
   };
 }

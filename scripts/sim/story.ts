@@ -6,15 +6,13 @@ import type { WorldResult } from "./world.ts";
 
 const LINES_MAX = 80;
 
-/** One world with all its faults, line by line. */
-export async function tell(
-  scenario: Scenario,
-): Promise<{ readonly text: string; readonly failed: boolean }> {
-  const result = await runWorld(scenario, { isTold: true });
-  return {
-    text: [headline(scenario), ...result.lines, ending(result)].join("\n"),
-    failed: result.failure !== null,
-  };
+/** One world with all its faults, line by line as it goes. */
+export async function tell(seed: number, say: (line: string) => void): Promise<WorldResult> {
+  const scenario = randomScenario(seed);
+  say(headline(scenario));
+  const result = await runWorld(scenario, { isTold: false, onLine: say });
+  say(ending(result));
+  return result;
 }
 
 /** The same failure with as few faults as it takes, and the end of that story. */
@@ -43,7 +41,14 @@ function headline({ seed, hosts, releases, faults, calmAtMs }: Scenario): string
   );
 }
 
-function ending({ seed, failure, virtualMs, eventsApplied, crashes, digest }: WorldResult): string {
+export function ending({
+  seed,
+  failure,
+  virtualMs,
+  eventsApplied,
+  crashes,
+  digest,
+}: WorldResult): string {
   const facts = `${Math.round(virtualMs / 1000)} s of virtual time, ${eventsApplied} events, ${crashes} crashes, ${digest.slice(0, 16)}`;
   return failure === null
     ? `seed ${seed} came to rest: ${facts}`

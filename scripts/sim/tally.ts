@@ -14,10 +14,12 @@ export interface Tally {
   refusals: number;
 }
 
-interface FailedWorld {
+export interface FailedWorld {
   readonly seed: number;
   readonly invariant: string;
   readonly detail: string;
+  /** It took its process along, as it would take whoever shrinks it. */
+  readonly isLost: boolean;
 }
 
 export const emptyTally = (): Tally => ({
@@ -44,8 +46,15 @@ export function count(tally: Tally, result: WorldResult): void {
     tally.lies += lied.told;
     tally.refusals += lied.refused;
   }
-  if (failure !== null) tally.failed = [...tally.failed, { seed, ...failure }];
+  if (failure !== null) tally.failed = [...tally.failed, { seed, ...failure, isLost: false }];
 }
+
+/** A world whose process is gone: that it failed is all that is known. */
+export const lost = (seed: number, detail: string): Tally => ({
+  ...emptyTally(),
+  worlds: 1,
+  failed: [{ seed, invariant: "no-bug", detail, isLost: true }],
+});
 
 export function add(tally: Tally, other: Tally): void {
   tally.worlds += other.worlds;
@@ -70,6 +79,6 @@ export function sayTally(tally: Tally, seconds: number): string {
     `${days} of virtual time in ${n(tally.fired)} steps`,
     `${n(tally.eventsApplied)} agents' events applied, ${n(tally.crashes)} crashes survived`,
     `${n(tally.signed)} of them signed, with ${n(tally.lies)} lies told and ${n(tally.refusals)} dispatches refused`,
-    tally.failed.length === 0 ? "every invariant held" : `${tally.failed.length} worlds FAILED`,
+    tally.failed.length === 0 ? "every invariant held" : `${n(tally.failed.length)} FAILED`,
   ].join("; ");
 }

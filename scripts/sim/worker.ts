@@ -2,7 +2,12 @@ import { randomScenario } from "./randomScenario.ts";
 import { runWorld } from "./run.ts";
 import { count, emptyTally } from "./tally.ts";
 
-/** Runs the seeds that its parent sends, a chunk at a time, and sends back what they came to. */
+/** What a worker sends: first that it is there, then what each of its seeds came to, in order. */
+export type Sent = "ready" | ReturnType<typeof emptyTally>;
+
+const send = (message: Sent): void => void process.send?.(message);
+
+/** Runs the seeds that its parent sends, a chunk at a time. */
 process.on("message", (message: unknown) => {
   if (!Array.isArray(message)) return;
   void runAll(message.map(Number));
@@ -11,8 +16,12 @@ process.on("message", (message: unknown) => {
 // Whoever asked is gone: nobody waits for the rest of the chunk.
 process.once("disconnect", () => process.exit());
 
+send("ready");
+
 async function runAll(seeds: readonly number[]): Promise<void> {
-  const tally = emptyTally();
-  for (const seed of seeds) count(tally, await runWorld(randomScenario(seed), { isTold: false }));
-  process.send?.(tally);
+  for (const seed of seeds) {
+    const tally = emptyTally();
+    count(tally, await runWorld(randomScenario(seed), { isTold: false }));
+    send(tally);
+  }
 }

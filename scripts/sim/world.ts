@@ -56,6 +56,8 @@ export interface Violation {
 export interface WorldOptions {
   /** Keeps every line of the chronicle, for a story. */
   readonly isTold: boolean;
+  /** Hears each of them as it comes. */
+  readonly onLine?: (line: string) => void;
   /** Holds the invariants after every step; what is only timed does without. */
   readonly isWatched?: boolean;
 }
@@ -86,12 +88,12 @@ export class World {
   readonly #folder: string | null;
   readonly #behaviours = new Map<ClosureHash, Behaviour>();
 
-  constructor(scenario: Scenario, { isTold, isWatched = true }: WorldOptions) {
+  constructor(scenario: Scenario, { isTold, isWatched = true, onLine = () => {} }: WorldOptions) {
     this.#isWatched = isWatched;
     this.scenario = scenario;
     this.random = new SeededRandom(scenario.seed, "world");
     this.watch = new Watch(this);
-    this.chronicle = new Chronicle({ now: () => this.time.nowMs, isKept: isTold });
+    this.chronicle = new Chronicle({ now: () => this.time.nowMs, isKept: isTold, onLine });
     const { inFiles, isSigned } = scenario;
     this.#folder = inFiles || isSigned ? mkdtempSync(join(fastFolder(), "nixwave-sim-")) : null;
     const signed = isSigned ? this.#signed() : null;

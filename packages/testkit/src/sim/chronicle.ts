@@ -8,14 +8,21 @@ export class Chronicle {
   readonly #startMs: number;
   readonly #isKept: boolean;
   readonly #now: () => number;
+  readonly #onLine: (line: string) => void;
   readonly lines: string[] = [];
   #count = 0;
   #waiting = "";
 
-  constructor(options: { readonly now: () => number; readonly isKept: boolean }) {
+  constructor(options: {
+    readonly now: () => number;
+    readonly isKept: boolean;
+    /** Hears each line at once: whoever never ends is told of all the same. */
+    readonly onLine?: (line: string) => void;
+  }) {
     this.#now = options.now;
     this.#startMs = options.now();
     this.#isKept = options.isKept;
+    this.#onLine = options.onLine ?? (() => {});
   }
 
   get count(): number {
@@ -28,6 +35,7 @@ export class Chronicle {
     this.#waiting += `${line}\n`;
     if (this.#waiting.length > WAITING_MAX) this.#take();
     if (this.#isKept) this.lines.push(line);
+    this.#onLine(line);
   }
 
   /** Many lines at once: each call leaves JavaScript. */
