@@ -89,6 +89,15 @@ export const HOST_BUGS: readonly Bug[] = [
     tells: ["I1"],
   },
   {
+    name: "way-back-staged",
+    what: "For the next boot the closure to return to is staged, and not the one that the release names.",
+    file: `${AGENT}/activation/switchTask.ts`,
+    find: "stageBoot(record.targetClosure, task.signal)",
+    replace: "stageBoot(record.rollbackTarget ?? record.targetClosure, task.signal)",
+    ground: seed(105),
+    tells: ["I1"],
+  },
+  {
     name: "rollback-not-looked-at",
     what: "A rollback whose unit is gone is reported as complete, whatever runs.",
     file: `${EFFECTS}/host/observe.ts`,

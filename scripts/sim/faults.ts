@@ -210,12 +210,12 @@ function lose(
   world.say("cp", `is ${kind}`);
   world.cp.kill();
   world.crashes += 1;
-  world.watch.databaseReplaced();
+  world.watch.controlPlane.databaseReplaced();
   later(world, downMs, () => {
     if (world.cp.isUp) world.cp.kill();
     if (backup === null) world.cp.wipe();
     else world.cp.restore(backup, kind === "set-back");
-    world.watch.databaseReplaced();
+    world.watch.controlPlane.databaseReplaced();
     world.cp.start();
   });
 }

@@ -57,7 +57,8 @@ export interface MachineParts {
   readonly rollbacks: NonNullable<HostPlan["rollbacks"]> | null;
   readonly bootIdAfterMs: number;
   readonly onFire: (run: UnitRun, machine: Machine) => void;
-  readonly onStagedBoot: (machine: Machine) => void;
+  /** The next boot is another one than what runs. */
+  readonly onStagedBoot: (to: ClosureHash) => void;
   readonly say: (what: string) => void;
 }
 
@@ -150,7 +151,7 @@ export class Machine {
     };
     const staged = (hash: ClosureHash): void => {
       this.system.boot = hash;
-      if (hash !== this.system.running) this.#parts.onStagedBoot(this);
+      if (hash !== this.system.running) this.#parts.onStagedBoot(hash);
     };
     return {
       backend: "directory",

@@ -1,5 +1,5 @@
 import type { Agent } from "@nixwave/agent";
-import type { Policy } from "@nixwave/effects";
+import type { HostName, Policy } from "@nixwave/effects";
 import type { SeededRandom, Weather } from "@nixwave/testkit";
 import type { LieName } from "./lies.ts";
 import type { Behaviour } from "./machine.ts";
@@ -142,6 +142,10 @@ export type Fault = At &
         readonly forMs: number;
       }
   );
+
+/** Whether there are two machines under this host's name at some time. */
+export const isEverCloned = ({ faults }: Scenario, host: HostName): boolean =>
+  faults.some((fault) => fault.kind === "cloned" && fault.host === host);
 
 /** A quiet world: one channel, good releases, no faults. */
 export function quietScenario(seed: number, random: SeededRandom, hosts: number): Scenario {

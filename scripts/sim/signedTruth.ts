@@ -1,4 +1,3 @@
-import type { UnitRun } from "@nixwave/agent";
 import type { Batch } from "@nixwave/cp";
 import type { EmitLog, HostRollout, Release } from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
@@ -46,17 +45,6 @@ export class SignedTruth {
     this.#repository = repository;
     this.#nowMs = nowMs;
     this.#fail = fail;
-  }
-
-  /** I1: what is switched to is what the release of that rollout names for this host. */
-  fired({ unit, closure }: UnitRun, host: SimHost): void {
-    if (unit.purpose === "rollback") return;
-    const release = this.#repository.releases.get(unit.rolloutId);
-    if (release !== undefined && isFor(release, host, closure)) return;
-    this.#fail(
-      "I1",
-      `${host.name} activates ${closure} for ${unit.rolloutId}, which nobody signed`,
-    );
   }
 
   moved(host: SimHost): void {

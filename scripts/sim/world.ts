@@ -112,7 +112,7 @@ export class World {
       },
       onReady: () => {
         this.say("cp", "is up");
-        if (this.cp.fleet !== null) this.watch.ready(this.cp.fleet);
+        if (this.cp.fleet !== null) this.watch.controlPlane.ready(this.cp.fleet);
         if (this.revoked.size > 0) this.tellRevoked();
       },
       onBug: (message) => this.fail("no-bug", `cp: ${message}`),
@@ -160,10 +160,9 @@ export class World {
         bootIdAfterMs: plan.answersAfterMs ?? 0,
         onFire: (run) => {
           say(`fires ${run.unit.purpose} to ${run.closure.slice(33)}`);
-          this.watch.fired(run, host);
-          this.adversary?.truth.fired(run, host);
+          this.watch.agents.fired(run, host);
         },
-        onStagedBoot: () => this.#staged(host),
+        onStagedBoot: (to) => this.#staged(host, to),
         say,
       },
       from?.machine ?? null,
@@ -186,7 +185,7 @@ export class World {
         serve: async (request, gone) => {
           const honest = async () =>
             this.#isWatched
-              ? this.watch.answered(name, request, await this.cp.handle(request, gone))
+              ? this.watch.controlPlane.answered(name, request, await this.cp.handle(request, gone))
               : await this.cp.handle(request, gone);
           if (this.adversary === null) return await honest();
           const asked = { host: name, channel: channelName(plan.channel), request, honest };
@@ -200,13 +199,13 @@ export class World {
         onMoved: ({ name: metric, labels }) => {
           if (metric !== "nixwave_host_transitions_total") return;
           const to = labels.find(([label]) => label === "to")?.[1] ?? "";
-          this.watch.moved(host, machine, to);
+          this.watch.agents.moved(host, machine, to);
           this.adversary?.truth.moved(host);
         },
         onAcked: (request, answer) => {
           // What the control plane never gave binds it to nothing.
           if (this.#isWatched && this.adversary?.liar.isLie(answer) !== true)
-            this.watch.acked(name, request, answer);
+            this.watch.controlPlane.acked(name, request, answer);
         },
         onLog: (line) => this.adversary?.logged(host, who, line),
         onBug: (message) => this.fail("no-bug", `${who}: ${message}`),
@@ -302,8 +301,9 @@ export class World {
   }
 
   /** People reboot what waits for it, mostly. */
-  #staged(host: SimHost): void {
+  #staged(host: SimHost, to: ClosureHash): void {
     this.say(host.name, "has staged its next boot");
+    this.watch.agents.staged(to, host);
     const random = this.random.stream(`boot of ${host.name} at ${this.time.nowMs}`);
     if (random.chance(0.8))
       this.time.after(random.between(20_000, 240_000), () => {
@@ -313,7 +313,7 @@ export class World {
   }
 
   #committed(batch: Batch, now: Instant): void {
-    if (this.#isWatched) this.watch.committed(batch, now);
+    if (this.#isWatched) this.watch.controlPlane.committed(batch, now);
     this.adversary?.truth.committed(batch);
     if (batch.segment === null) return;
     const { firstOffset, count, hash } = batch.segment;
