@@ -54,6 +54,16 @@ export const TRUST_BUGS: readonly Bug[] = [
     tells: ["refusal-told"],
   },
   {
+    name: "refusal-told-once",
+    what: "An agent that has refused a rollout tells no further refusal of the same kind there.",
+    file: `${AGENT}/decide/dispatch.ts`,
+    find: "  return decided([only(at.record, line), made]);\n",
+    replace: `  const isTold = at.record?.lastReject?.code === code;
+  return decided([only(at.record, line), ...(isTold ? [] : [made])]);\n`,
+    ground: liars(175),
+    tells: ["refusal-told"],
+  },
+  {
     name: "refused-without-pause",
     what: "After a refusal the agent polls again at once, as often as a control plane that lies answers at once.",
     file: `${AGENT}/inbound/poll.ts`,

@@ -2,7 +2,7 @@ import { type EmitLog, instant, type Release } from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
 import { HostTrust } from "./hostTrust.ts";
 import { Liar } from "./liar.ts";
-import { LIES } from "./lies.ts";
+import { LostRefusals } from "./lostRefusals.ts";
 import type { Fault } from "./scenario.ts";
 import type { SignedRepository } from "./signedRepository.ts";
 import { SignedTruth } from "./signedTruth.ts";
@@ -23,6 +23,7 @@ export class Adversary {
   readonly liar: Liar;
   readonly repository: SignedRepository;
   readonly truth: SignedTruth;
+  readonly #lost: LostRefusals;
   readonly #world: World;
   #clones = 0;
 
@@ -34,6 +35,7 @@ export class Adversary {
       () => world.time.nowMs,
       (invariant, detail) => world.fail(invariant, detail),
     );
+    this.#lost = new LostRefusals(world.scenario.faults, () => world.time.nowMs);
     this.liar = new Liar({
       repository,
       random: world.random.stream("liar"),
@@ -84,6 +86,7 @@ export class Adversary {
   }
 
   logged(host: SimHost, who: string, line: EmitLog): void {
+    this.#lost.logged(host, line);
     const refusal = this.truth.logged(host, line);
     if (refusal !== null)
       this.#world.say(who, `refuses ${refusal.rolloutId.slice(0, 14)}: ${refusal.reason}`);
@@ -96,27 +99,9 @@ export class Adversary {
 
   /** When all was sent and taken. */
   rested(): void {
-    this.truth.told((host) => this.#isPlain(host));
-  }
-
-  /** Its journal is the one that it began with, and nobody else has told it or the control plane what is in it. */
-  #isPlain(host: SimHost): boolean {
-    if (host.isGone) return false;
-    return !this.#world.scenario.faults.some(
-      (fault) => DATABASE_LOST.has(fault.kind) || (isAbout(fault, host) && mayHide(fault)),
-    );
+    this.truth.told((refusal) => this.#lost.mayBeLost(refusal));
   }
 }
-
-const DATABASE_LOST: ReadonlySet<Fault["kind"]> = new Set(["wiped", "restored", "set-back"]);
-const JOURNAL_LOST: ReadonlySet<Fault["kind"]> = new Set(["forgets", "cloned", "dies", "revoked"]);
-
-const isAbout = (fault: Fault, { name }: SimHost): boolean =>
-  ("host" in fault && fault.host === name) ||
-  ("hosts" in fault && fault.hosts.some((each) => each === name));
-
-const mayHide = (fault: Fault): boolean =>
-  fault.kind === "lies" ? LIES[fault.lie].on !== "offer" : JOURNAL_LOST.has(fault.kind);
 
 const listed = (hosts: readonly string[]): string =>
   hosts.length > 3 ? `${hosts.length} hosts` : hosts.join(", ");

@@ -1,14 +1,26 @@
 import type { Batch } from "@nixwave/cp";
-import type { EmitLog, HostRollout, Release } from "@nixwave/effects";
+import {
+  type EmitLog,
+  type HostRollout,
+  isRolloutId,
+  type JournalId,
+  type Release,
+  type RolloutId,
+} from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
 import type { SignedRepository } from "./signedRepository.ts";
 
 /** What was refused by an agent, as its own log has it. */
-interface Refusal {
+export interface Refusal {
   readonly host: SimHost;
-  readonly rolloutId: string;
+  readonly rolloutId: RolloutId;
+  readonly attempt: string;
   readonly code: string;
   readonly reason: string;
+  /** Which line of that rollout's stream tells of it, and in which of the host's journals. */
+  readonly seq: number;
+  readonly journalId: JournalId;
+  readonly atMs: number;
 }
 
 /** What is read of a line of the log that may tell of a refusal. */
@@ -16,8 +28,19 @@ interface ToldLine {
   readonly kind: string;
   readonly host: string;
   readonly rolloutId: string;
+  readonly journalId: string;
+  readonly seq: number;
   readonly line?: string;
 }
+
+interface ToldReject {
+  readonly attempt: number;
+  readonly code: string;
+}
+
+/** One number of one stream of one journal. */
+const placeOf = (host: string, { rolloutId, journalId, seq }: Omit<ToldLine, "kind" | "host">) =>
+  `${host} ${rolloutId} ${journalId} ${seq}`;
 
 /** A release that was read before a newer one became known may still be acknowledged: it was on its way. */
 const ON_ITS_WAY_MS = 60_000;
@@ -34,8 +57,8 @@ export class SignedTruth {
   readonly #fail: (invariant: string, detail: string) => void;
   readonly #nowMs: () => number;
   readonly #acknowledged = new Set<string>();
-  /** "host rollout code" of each DispatchReject in the log, and "host rollout" of each event that it refused. */
-  readonly #logged = new Set<string>();
+  /** By place: "attempt code" of each DispatchReject in the log, and null for an event that it refused unread. */
+  readonly #logged = new Map<string, string | null>();
 
   constructor(
     repository: SignedRepository,
@@ -56,10 +79,28 @@ export class SignedTruth {
   logged(host: SimHost, { message, fields }: EmitLog): Refusal | null {
     if (message !== "dispatch rejected") return null;
     const of = new Map(fields);
-    const [rolloutId = "", code = "", reason = ""] = ["rollout", "code", "reason"].map((name) =>
+    const [rolloutId = "", attempt = "", code = "", reason = ""] = NAMED.map((name) =>
       of.get(name),
     );
-    const refusal = { host, rolloutId, code, reason };
+    const record = isRolloutId(rolloutId) ? host.journal?.records.get(rolloutId) : null;
+    if (record === null || record === undefined || record.kind === "opaque") {
+      this.#fail("refusal-told", `${host.name} refused ${rolloutId} (${code}), and has no record`);
+      return null;
+    }
+    const { journalId, lastSeq: seq } = record;
+    const atMs = this.#nowMs();
+    const refusal = {
+      host,
+      rolloutId: record.rolloutId,
+      attempt,
+      code,
+      reason,
+      seq,
+      journalId,
+      atMs,
+    };
+    if (seq === 0 || this.refusals.some((other) => isSameLine(other, refusal)))
+      this.#fail("refusal-told", `${sentence(refusal)}, and wrote no event of it`);
     this.refusals.push(refusal);
     return refusal;
   }
@@ -71,26 +112,24 @@ export class SignedTruth {
     for (const text of segment?.lines.split("\n") ?? []) {
       const isReject = text.includes("DispatchReject");
       if (!isReject && !text.includes('"EventRefused"')) continue;
-      const { kind, host, rolloutId, line }: ToldLine = JSON.parse(text);
-      if (kind === "EventRefused") this.#logged.add(`${host} ${rolloutId}`);
-      if (kind !== "AgentEvent" || line === undefined) continue;
-      const { event }: { readonly event: { readonly code: string } } = JSON.parse(line);
+      const told: ToldLine = JSON.parse(text);
+      const place = placeOf(told.host, told);
+      if (told.kind === "EventRefused") this.#logged.set(place, null);
+      if (told.kind !== "AgentEvent" || told.line === undefined) continue;
+      const { event }: { readonly event: ToldReject } = JSON.parse(told.line);
       this.codes.add(event.code);
-      this.#logged.add(`${host} ${rolloutId} ${event.code}`);
+      this.#logged.set(place, `${event.attempt} ${event.code}`);
     }
   }
 
-  /** At rest, of hosts whose journals nobody has taken or faked: every refusal is in the honest log. */
-  told(isPlain: (host: SimHost) => boolean): void {
-    for (const { host, rolloutId, code } of this.refusals) {
-      const isLogged =
-        this.#logged.has(`${host.name} ${rolloutId} ${code}`) ||
-        this.#logged.has(`${host.name} ${rolloutId}`);
-      if (isLogged || !isPlain(host)) continue;
-      this.#fail(
-        "refusal-told",
-        `${host.name} refused ${rolloutId} (${code}), and the log does not say so`,
-      );
+  /** At rest: every refusal is in the honest log, as the one that it was. */
+  told(mayBeLost: (refusal: Refusal) => boolean): void {
+    for (const refusal of this.refusals) {
+      const { attempt, code } = refusal;
+      const logged = this.#logged.get(placeOf(refusal.host.name, refusal));
+      if (logged === null || logged === `${attempt} ${code}` || mayBeLost(refusal)) continue;
+      const instead = logged === undefined ? "" : `: it has "${logged}" in its place`;
+      this.#fail("refusal-told", `${sentence(refusal)}, and the log does not say so${instead}`);
     }
   }
 
@@ -138,6 +177,14 @@ export class SignedTruth {
       );
   }
 }
+
+const NAMED = ["rollout", "attempt", "code", "reason"] as const;
+
+const isSameLine = (one: Refusal, other: Refusal): boolean =>
+  one.host === other.host && placeOf("", one) === placeOf("", other);
+
+const sentence = ({ host, rolloutId, attempt, code }: Refusal): string =>
+  `${host.name} refused attempt ${attempt} of ${rolloutId} (${code})`;
 
 const isFor = (release: Release, host: SimHost, closure: string): boolean =>
   release.channel === host.channel &&

@@ -203,6 +203,7 @@ function rejected(offer: DispatchOffer, at: Situation, { code, reason }: Release
   };
   const line = log("warn", "dispatch rejected", [
     ["rollout", offer.rolloutId],
+    ["attempt", String(attempt)],
     ["code", code],
     ["reason", reason],
   ]);
