@@ -1,7 +1,7 @@
 import { AGENT_CRASH_POINTS } from "@nixwave/agent";
 import { CP_CRASH_POINTS } from "@nixwave/cp";
 import { SeededRandom } from "@nixwave/testkit";
-import { isSigned, liarPlans } from "./liarPlans.ts";
+import { isSigned, liarPlans, turnOf } from "./liarPlans.ts";
 import { type Behaviour, GOOD } from "./machine.ts";
 import {
   type Fault,
@@ -31,9 +31,10 @@ export function randomScenario(seed: number): Scenario {
     isSigned: isSigned(seed),
     releases,
     faults: isSigned(seed)
-      ? [...faults, ...liarPlans(random.stream("liar"), { hosts, calmAtMs, releases })].sort(
-          (a, b) => a.atMs - b.atMs,
-        )
+      ? [
+          ...faults,
+          ...liarPlans(random.stream("liar"), { turn: turnOf(seed), hosts, calmAtMs, releases }),
+        ].sort((a, b) => a.atMs - b.atMs)
       : faults,
   };
 }
