@@ -16,11 +16,11 @@ const groundText = (ground: Ground): string => {
 
 /** One bug: by which invariant, where, after how many worlds; and a line of evidence. */
 export function huntedText(hunted: Hunted): string {
-  const { bug, found, sound, seconds } = hunted;
+  const { bug, found, tried, sound, seconds } = hunted;
   const head = `${isCaught(hunted) ? "found" : "MISSED"}  ${bug.name.padEnd(NAME_WIDTH)}`;
   const took = `${seconds.toFixed(0)} s`;
   if (found === null) return `${head}nowhere within the bound, ${took}\n        ${bug.what}`;
-  const { ground, invariant, detail, tried } = found;
+  const { ground, invariant, detail } = found;
   const worlds = tried === 1 ? "at once" : `after ${tried} worlds`;
   const lines = [
     `${head}by ${invariant} in ${groundText(ground)}, ${worlds}, ${took}`,
@@ -32,6 +32,23 @@ export function huntedText(hunted: Hunted): string {
   if (sound !== null)
     lines.push(`        and without it: ${sound.invariant}: ${oneLine(sound.detail)}`);
   return lines.join("\n");
+}
+
+export const BLIND_HEAD = `| name | what | by | found by chance | known place |
+|---|---|---|---|---|`;
+
+/** One bug that was looked for blindly, as a row of docs/planted.md. */
+export function blindRow({ bug, found, tried }: Hunted): string {
+  const place = bug.ground.kind === "scenario" ? "only " : "";
+  const chance =
+    found === null
+      ? `not within ${tried} seeds`
+      : tried === 1
+        ? "by the first seed"
+        : `after ${tried} seeds`;
+  const which = bug.ground.kind === "liars" ? `${chance} with a liar` : chance;
+  const told = found?.invariant ?? bug.tells.join(" or ");
+  return `| ${bug.name} | ${bug.what} | ${told} | ${which} | ${found === null ? place : ""}${groundText(bug.ground)} |`;
 }
 
 const oneLine = (text: string): string => {
