@@ -2,7 +2,15 @@ import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { ROOT, read } from "./source.ts";
 
-const COMMANDS = ["crash-matrix", "demo", "exhaustive", "planted", "sim", "verify"] as const;
+const COMMANDS = [
+  "crash-matrix",
+  "demo",
+  "exhaustive",
+  "planted",
+  "prove",
+  "sim",
+  "verify",
+] as const;
 
 const scripts: Readonly<Record<string, string>> = JSON.parse(read("package.json")).scripts;
 
@@ -43,6 +51,7 @@ test.each([
   ["sim", ["--fleet", "0"], '--fleet is "0"; expected a whole number from 1'],
   ["exhaustive", ["--only", "no such"], 'no world\'s name contains "no such". There are:'],
   ["planted", ["--only", "none"], 'no planted bug is named "none". There are:'],
+  ["prove", ["--seconds", "none"], '--seconds is "none"; expected a whole number from 1'],
   ["crash-matrix", ["--only", "cli"], '--only is "cli"; expected agent or cp'],
   ["demo", ["now"], "Unexpected argument 'now'"],
 ])("pnpm %s %j says what was expected", (command, typed, said) => {

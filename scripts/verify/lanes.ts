@@ -11,6 +11,8 @@ export interface Step {
    * `computes`: takes what the others leave.
    */
   readonly kind: "waits" | "computes";
+  /** It is killed after so many seconds, and has failed. */
+  readonly secondsMax?: number;
 }
 
 /** Steps one after the other; lanes go side by side. */

@@ -62,6 +62,14 @@ function runStep(step: Step, cwd: string, said: Told["said"]): Promise<Ended> {
       output += `${line}\n`;
       said(step, line);
     });
+  const { secondsMax } = step;
+  const limit =
+    secondsMax === undefined
+      ? undefined
+      : setTimeout(() => {
+          output += `killed after ${secondsMax} s\n`;
+          child.kill("SIGKILL");
+        }, secondsMax * 1000);
   const ended = (ok: boolean): Ended => ({
     step,
     ok,
@@ -74,6 +82,7 @@ function runStep(step: Step, cwd: string, said: Told["said"]): Promise<Ended> {
       resolve(ended(false));
     });
     child.once("close", (code) => {
+      clearTimeout(limit);
       resolve(ended(code === 0));
     });
   });

@@ -69,6 +69,14 @@ test("a command that is not there is a failure, and so is a step that was killed
   expect(outputs.join()).toContain("nixwave-no-such-command could not be started");
 });
 
+test("a step that takes longer than it may is killed, and says so", async () => {
+  const stuck: Step = { ...sh("a", "exec sleep 600"), secondsMax: 0.2 };
+  expect(await ran([stuck])).toMatchObject({
+    failed: ["a"],
+    outputs: ["a false killed after 0.2 s\n"],
+  });
+});
+
 test("what only computes gives way", async () => {
   const { lines } = await ran([sh("waits", "nice"), sh("computes", "nice", "computes")]);
   const [computes = 0, waits = 0] = lines.toSorted().map((line) => Number(line.split(": ")[1]));
