@@ -23,5 +23,12 @@ export const PLANTED: readonly Planted[] = [
     lagMax: 2,
   }),
   planted("budget-not-loaded", "I9", { waves: [["a", "b"]], maxInFlight: 1, lagMax: 2 }),
+  planted("host-edges-not-loaded", "I8", { waves: [["a", "b"]], edges: [["a", "b"]], lagMax: 2 }),
+  planted("channel-edges-not-loaded", "I8", { gated: ["b"], lagMax: 2 }),
+  planted("edge-to-nobody", "deadlock", {
+    waves: [["a", "b"]],
+    edges: [["a", "b"]],
+    spend: { faults: 0, copies: 0, acts: 0 },
+  }),
   planted("outbox-emptied-early", "I4", { spend: { faults: 0, copies: 1, acts: 0 } }),
 ];

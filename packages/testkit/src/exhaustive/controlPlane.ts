@@ -37,7 +37,7 @@ import {
   soon,
   store,
 } from "./rows.ts";
-import { CHANNEL, type OperatorAct, releaseOf, type Setting } from "./setting.ts";
+import { channelsOf, type OperatorAct, releasedBy, releaseOf, type Setting } from "./setting.ts";
 import type { Watch } from "./watch.ts";
 
 /** What one event of a host means to the CP beside its mirror, which lies with the host. */
@@ -108,7 +108,7 @@ export class Turn {
   readonly queued: HostName[] = [];
   /** Kept beside the fleet, which a planted bug may have left without them. */
   readonly quarantined: Set<string>;
-  #released: number;
+  released: number;
   #isChecked = false;
 
   constructor(fleet: FleetState, rows: Rows, now: Instant, world: Setting, watch: Watch) {
@@ -117,7 +117,7 @@ export class Turn {
     this.world = world;
     this.watch = watch;
     this.quarantined = new Set(rows.quarantines.map(({ closure }) => closure));
-    this.#released = rows.released;
+    this.released = rows.released;
   }
 
   apply(change: FleetChange): void {
@@ -137,9 +137,14 @@ export class Turn {
   take(arrival: Arrival): void {
     switch (arrival.kind) {
       case "release": {
-        const release = releaseOf(this.world, this.#released);
-        this.#released += 1;
-        return this.apply({ kind: "ReleaseVerified", release, current: true, at: this.now });
+        const before = releasedBy(this.world, this.released);
+        this.released += 1;
+        for (const nth of releasedBy(this.world, this.released)) {
+          if (before.includes(nth)) continue;
+          const release = releaseOf(this.world, nth);
+          this.apply({ kind: "ReleaseVerified", release, current: true, at: this.now });
+        }
+        return;
       }
       case "events":
         this.#heard(arrival, null);
@@ -200,13 +205,15 @@ export class Turn {
     for (const { host } of sights) {
       const { answer, rolloutId } = explainHost(this.fleet, host, this.now);
       const isNamed = answer.kind !== "no-release" && rolloutId !== null;
-      const isOpened = this.fleet.newestRollout(CHANNEL) !== null;
+      const isOpened = channelsOf(this.world).every(
+        (channel) => this.fleet.newestRollout(channel) !== null,
+      );
       this.watch.check(isNamed || !isOpened, "I10", () => `no answer why ${host} does not move`);
     }
   }
 
   stored(before: Rows): Rows {
-    const rows = store(this.fleet, before, this.now, this.#released);
+    const rows = store(this, before, this.now);
     const since = NOW;
     const quarantines = [...this.quarantined].toSorted().flatMap((closure) => {
       const known = [...before.quarantines, ...this.fleet.quarantines()];
@@ -264,7 +271,8 @@ export class Turn {
 
   /** Renewed leases were in memory only: they count from the start anew. */
   #restarted(): void {
-    for (const rollout of this.fleet.rolloutsOf(CHANNEL))
+    const rollouts = channelsOf(this.world).flatMap((channel) => this.fleet.rolloutsOf(channel));
+    for (const rollout of rollouts)
       for (const host of this.fleet.hostNames()) {
         const dispatch = this.fleet.dispatch(rollout.rolloutId, host);
         if (dispatch === null || dispatch.leaseUntil === null) continue;

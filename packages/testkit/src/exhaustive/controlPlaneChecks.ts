@@ -4,21 +4,13 @@ import {
   type Input,
   isInFlight,
   isOpen,
-  type Release,
   type RolloutId,
 } from "@nixwave/effects";
 import type { Turn } from "./controlPlane.ts";
-import { CHANNEL, hostsOf, releaseOf } from "./setting.ts";
+import { closedEdge, isWaveComplete, isWaveDone, releaseNamed } from "./facts.ts";
+import { channelsOf, hostsOf } from "./setting.ts";
 
 // What the gates promise, asked of the stored facts in the words of planning.md; no gate, count or index is asked.
-
-function releaseNamed({ world }: Turn, rolloutId: RolloutId): Release | null {
-  for (let nth = 0; nth < world.releases; nth += 1) {
-    const release = releaseOf(world, nth);
-    if (release.rolloutId === rolloutId) return release;
-  }
-  return null;
-}
 
 /** I7 and I8, when it is queued and again when it is handed out. */
 export function checkHandOut(
@@ -27,7 +19,9 @@ export function checkHandOut(
 ): void {
   const { fleet, watch } = turn;
   const rollout = fleet.rollout(rolloutId);
-  const listed = releaseNamed(turn, rolloutId)?.hosts.find((each) => each.host === host);
+  const release = releaseNamed(turn, rolloutId);
+  const listed = release?.hosts.find((each) => each.host === host);
+  const edge = release === null ? null : closedEdge(turn, release, host);
   watch.check(
     !turn.quarantined.has(targetClosure),
     "I7",
@@ -44,7 +38,7 @@ export function checkHandOut(
     () => `${host} is dispatched to under a pause or a freeze`,
   );
   watch.check(
-    fleet.newestRollout(CHANNEL)?.rolloutId === rolloutId,
+    release !== null && fleet.newestRollout(release.channel)?.rolloutId === rolloutId,
     "I8",
     () => `${host} is dispatched to in a rollout that is not the newest`,
   );
@@ -53,6 +47,7 @@ export function checkHandOut(
     "I8",
     () => `${host} is dispatched to before its wave is open`,
   );
+  watch.check(edge === null, "I8", () => `${host} is dispatched to, and an edge holds it: ${edge}`);
 }
 
 /** I7, I8 and I9: asked right before the dispatch is queued. */
@@ -71,8 +66,9 @@ export function checkQueued(turn: Turn, host: HostName, rolloutId: RolloutId): v
   );
 }
 
-function holdsSlot({ fleet, now }: Turn, host: HostName): boolean {
-  return fleet.rolloutsOf(CHANNEL).some(({ rolloutId }) => {
+function holdsSlot({ fleet, now, world }: Turn, host: HostName): boolean {
+  const rollouts = channelsOf(world).flatMap((channel) => fleet.rolloutsOf(channel));
+  return rollouts.some(({ rolloutId }) => {
     const marks = fleet.marks(rolloutId, host);
     if (marks.lostAt !== null || marks.skippedAt !== null) return false;
     const dispatch = fleet.dispatch(rolloutId, host);
@@ -88,43 +84,12 @@ function holdsSlot({ fleet, now }: Turn, host: HostName): boolean {
 /** I8: the cursor leaves a wave only if each of its hosts is done and one has shown its health, or an operator said so. */
 export function checkWave(turn: Turn, input: Input): void {
   if (input.kind !== "WaveCompleted" && input.kind !== "RolloutCompleted") return;
-  const { fleet, watch } = turn;
-  const { rolloutId } = input;
-  const release = releaseNamed(turn, rolloutId);
-  const rollout = fleet.rollout(rolloutId);
+  const release = releaseNamed(turn, input.rolloutId);
   const waves =
     input.kind === "WaveCompleted" ? [input.wave] : release?.waves.map(({ index }) => index);
+  const isTrue = input.kind === "WaveCompleted" ? isWaveComplete : isWaveDone;
   for (const wave of waves ?? []) {
-    const hosts = release?.hosts.filter((each) => each.wave === wave) ?? [];
-    const isAll = hosts.length > 0 && hosts.every(({ host }) => isDone(turn, rolloutId, host));
-    const isShown = hosts.some(({ host }) => isProven(turn, rolloutId, host));
-    const isAdvanced = rollout?.advanced.includes(wave) === true;
-    const isAllowed = input.kind === "WaveCompleted" ? (isAll && isShown) || isAdvanced : isAll;
-    watch.check(isAllowed, "I8", () => `wave ${wave} is taken as complete, and it is not`);
+    const isAllowed = release !== null && isTrue(turn, release, wave);
+    turn.watch.check(isAllowed, "I8", () => `wave ${wave} is taken as complete, and it is not`);
   }
-}
-
-function isProven({ fleet, world }: Turn, rolloutId: RolloutId, host: HostName): boolean {
-  const record = fleet.record(rolloutId, host);
-  if (fleet.marks(rolloutId, host).forgottenAt !== null) return false;
-  if (record?.kind === "Converged") return true;
-  return record?.kind === "Deferred" && world.policy.deferredCounts === "done";
-}
-
-function isDone(turn: Turn, rolloutId: RolloutId, host: HostName): boolean {
-  if (isProven(turn, rolloutId, host)) return true;
-  const { fleet, world } = turn;
-  const { skippedAt, lostAt, forgivenAt, attemptDue } = fleet.marks(rolloutId, host);
-  if (skippedAt !== null) return true;
-  const record = fleet.record(rolloutId, host);
-  const owes = record?.kind === "Failed" && record.rollback === "owed" && lostAt === null;
-  const hasFailed = lostAt !== null || record?.kind === "Failed" || record?.kind === "Reverted";
-  if (!hasFailed || owes || attemptDue !== null) return false;
-  const failing = hostsOf(world).filter((each) => {
-    const marks = fleet.marks(rolloutId, each);
-    const kind = fleet.record(rolloutId, each)?.kind;
-    const fails = marks.lostAt !== null || kind === "Failed" || kind === "Reverted";
-    return fails && marks.forgivenAt === null;
-  });
-  return forgivenAt !== null || failing.length <= (world.policy.maxFailures ?? 0);
 }

@@ -128,7 +128,8 @@ function rolloutCells(): readonly RolloutCell[] {
   );
 }
 
-const RELEASE = releaseOf(setting("cells"), 0);
+const CELLS = setting("cells", { releases: 2 });
+const RELEASE = releaseOf(CELLS, 0);
 
 function rolloutIn(state: Rollout["kind"]): Rollout {
   const { rolloutId, channel, ref, createdAt } = RELEASE;
@@ -160,7 +161,7 @@ function inputsOf(): RolloutInputs {
   const journalId = journal("a");
   const attempt = FIRST_ATTEMPT;
   const again = nextAttempt(attempt);
-  const successor = releaseOf(setting("cells"), 1).rolloutId;
+  const successor = releaseOf(CELLS, 1).rolloutId;
   return {
     RolloutOpened: { ...of, kind: "RolloutOpened", channel, ref, createdAt },
     HostJoined: { ...ofHost, kind: "HostJoined", attempt, journalId, dispatchedAt: START },

@@ -1,14 +1,29 @@
 import type { Coverage } from "./coverage.ts";
 import type { Found } from "./search.ts";
+import type { Setting } from "./setting.ts";
 
 const thousands = (count: number): string => count.toLocaleString("en");
 
-/** One line for a world that was searched, and the shortest path to what went wrong there. */
+/** A world that was searched, what one path through it was allowed, and the shortest path to what went wrong there. */
 export function foundText(found: Found): string {
   const { world, states, transitions, depth, seconds, end, failure } = found;
   const size = `${thousands(states)} states, ${thousands(transitions)} transitions, depth ${depth}`;
-  const line = `${end.padEnd(8)} ${world}: ${size}, ${seconds.toFixed(1)} s`;
+  const line = `${end.padEnd(8)} ${world.name}: ${size}, ${seconds.toFixed(1)} s\n         ${boundsText(world)}`;
   return failure === null ? line : `${line}\n${failureText(failure)}`;
+}
+
+/** What `closure` is the closure of. */
+function boundsText({ spend, lagMax, depthMax }: Setting): string {
+  const counts = [
+    `faults ≤ ${spend.faults}`,
+    `copies ≤ ${spend.copies}`,
+    `operator's acts ≤ ${spend.acts}`,
+  ];
+  const lag = Number.isFinite(lagMax)
+    ? [`a host with ${lagMax} unsent events sends them first`]
+    : [];
+  const depth = depthMax === null ? [] : [`steps ≤ ${depthMax}`];
+  return `of paths with ${[...counts, ...lag, ...depth].join(", ")}`;
 }
 
 function failureText({ what, path }: NonNullable<Found["failure"]>): string {

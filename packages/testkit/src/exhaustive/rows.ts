@@ -10,10 +10,20 @@ import {
   instant,
   type JournalId,
   type Quarantine,
+  type Release,
   type Rollout,
 } from "@nixwave/effects";
-import { bootId, START } from "../build.ts";
-import { CHANNEL, DEADLINE_SECS, hostsOf, releaseOf, type Setting, STEP_SECS } from "./setting.ts";
+import { bootId, hostName, START } from "../build.ts";
+import type { Facts } from "./facts.ts";
+import {
+  channelsOf,
+  DEADLINE_SECS,
+  hostsOf,
+  releasedBy,
+  releaseOf,
+  type Setting,
+  STEP_SECS,
+} from "./setting.ts";
 
 const secs = (from: Instant, by: number): Instant => instant(from + by * 1000);
 
@@ -67,12 +77,9 @@ export const noRows = (world: Setting): Rows => ({
 /** What a CP finds when it starts; a planted bug leaves something out. */
 export function load(rows: Rows, world: Setting): FleetState {
   const fleet = new FleetState(rows.readyAt);
-  for (let nth = 0; nth < rows.released; nth += 1) {
-    const current = nth === rows.released - 1;
-    const release = releaseOf(
-      world.bug === "budget-not-loaded" ? { ...world, maxInFlight: null } : world,
-      nth,
-    );
+  for (const nth of releasedBy(world, rows.released)) {
+    const current = nth === rows.released - 1 || nth === world.releases;
+    const release = releaseLoaded(world, nth);
     fleet.apply({ kind: "ReleaseVerified", release, current, at: STEP_AGO });
   }
   for (const rollout of rows.rollouts) fleet.apply({ kind: "RolloutChanged", rollout });
@@ -91,10 +98,23 @@ export function load(rows: Rows, world: Setting): FleetState {
   return fleet;
 }
 
+function releaseLoaded(world: Setting, nth: number): Release {
+  const release = releaseOf(world, nth);
+  const { bug } = world;
+  if (bug === "budget-not-loaded") return { ...release, budgets: [] };
+  if (bug === "host-edges-not-loaded") return { ...release, edges: [] };
+  if (bug === "channel-edges-not-loaded") return { ...release, channelEdges: [] };
+  if (bug !== "edge-to-nobody") return release;
+  const edges = release.edges.map((edge) => ({ ...edge, gates: hostName("nobody") }));
+  return { ...release, edges };
+}
+
 /** What is to be kept of it, at NOW again. */
-export function store(fleet: FleetState, before: Rows, now: Instant, released: number): Rows {
+export function store({ fleet, world, released }: Facts, before: Rows, now: Instant): Rows {
   const since = (at: Instant): Instant => (now - at < DEADLINE_SECS * 1000 ? NOW : STEP_AGO);
-  const rollouts = fleet.rolloutsOf(CHANNEL).map((rollout) => settledRollout(rollout, since));
+  const rollouts = channelsOf(world)
+    .flatMap((channel) => fleet.rolloutsOf(channel))
+    .map((rollout) => settledRollout(rollout, since));
   const hosts = before.sights.map(({ host }) => host);
   const pairs = rollouts.flatMap(({ rolloutId }) => hosts.map((host) => ({ rolloutId, host })));
   const sights = hosts.map((host) => sightOf(fleet, host, since));

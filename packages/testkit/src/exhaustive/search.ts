@@ -14,7 +14,7 @@ export interface Bounds {
 }
 
 export interface Found {
-  readonly world: string;
+  readonly world: Setting;
   readonly states: number;
   readonly transitions: number;
   readonly depth: number;
@@ -71,7 +71,7 @@ export class Search {
     const { hosts, plane, broken } = this.model.start();
     this.#add({ hosts, plane, spent: SPENDS.map(() => 0) }, -1);
     const found = (end: Found["end"], failure: Failure | null): Found => ({
-      world: this.#world.name,
+      world: this.#world,
       states: this.#table.size,
       transitions: this.#transitions,
       depth: this.#depths.at(-1) ?? 0,

@@ -25,6 +25,11 @@ export type Bug =
   | "quarantine-not-loaded"
   /** The planner is handed a fleet whose releases have no budgets. */
   | "budget-not-loaded"
+  /** The planner is handed a fleet whose releases have no edges between hosts, or none between channels. */
+  | "host-edges-not-loaded"
+  | "channel-edges-not-loaded"
+  /** The planner is handed a fleet in which each gated host waits for one more, that no release lists. */
+  | "edge-to-nobody"
   /** The outbox is emptied by the sending, not by the acknowledgement. */
   | "outbox-emptied-early";
 
@@ -47,7 +52,11 @@ export type Spend = "faults" | "copies" | "acts";
 export interface Setting {
   readonly name: string;
   readonly waves: readonly (readonly string[])[];
-  /** Releases that come one after another; the first is there at the start. */
+  /** Hosts that wait for another of their release. */
+  readonly edges: readonly (readonly [gates: string, gated: string])[];
+  /** The hosts of a second channel, whose one release waits for the first channel; none, no such channel. */
+  readonly gated: readonly string[];
+  /** Releases of the first channel, one after another; the first of them is there at the start, and so is the second channel's. */
   readonly releases: number;
   /** All releases name the same closure for a host: nothing but a quarantine tells them apart. */
   readonly sameClosure: boolean;
@@ -68,6 +77,8 @@ export interface Setting {
 export const setting = (name: string, over: Partial<Setting> = {}): Setting => ({
   name,
   waves: [["a", "b"]],
+  edges: [],
+  gated: [],
   releases: 1,
   sameClosure: false,
   maxInFlight: null,
@@ -82,16 +93,30 @@ export const setting = (name: string, over: Partial<Setting> = {}): Setting => (
 });
 
 export const CHANNEL: Channel = channelName("stable");
+const GATED_CHANNEL: Channel = channelName("gated");
 export const OLD: ClosureHash = closure("old");
 const BUDGET = "all";
+const REASON = "one after the other";
 
-export const hostsOf = ({ waves }: Setting): readonly HostName[] =>
-  waves.flat().map(hostName).toSorted();
+export const channelsOf = ({ gated }: Setting): readonly Channel[] =>
+  gated.length === 0 ? [CHANNEL] : [CHANNEL, GATED_CHANNEL];
 
-/** The n-th release of the world, from 0. */
+export const hostsOf = ({ waves, gated }: Setting): readonly HostName[] =>
+  [...waves.flat(), ...gated].map(hostName).toSorted();
+
+/** The numbers of the releases that are there once so many of the first channel have appeared. */
+export const releasedBy = (world: Setting, released: number): readonly number[] => [
+  ...Array.from({ length: released }, (_, nth) => nth),
+  ...(released > 0 && world.gated.length > 0 ? [world.releases] : []),
+];
+
+/** The n-th release of the world, from 0: those of the first channel, and after them the one of the second. */
 export function releaseOf(world: Setting, nth: number): Release {
+  const isGated = nth >= world.releases;
+  const channel = isGated ? GATED_CHANNEL : CHANNEL;
+  const waves = isGated ? [world.gated] : world.waves;
   const digits = ref(String.fromCharCode("a".charCodeAt(0) + nth).repeat(7));
-  const hosts = world.waves.flatMap((names, at) =>
+  const hosts = waves.flatMap((names, at) =>
     names.map((name) => ({
       host: hostName(name),
       system: "x86_64-linux",
@@ -102,26 +127,32 @@ export function releaseOf(world: Setting, nth: number): Release {
     })),
   );
   return {
-    rolloutId: rolloutId(CHANNEL, digits),
-    channel: CHANNEL,
+    rolloutId: rolloutId(channel, digits),
+    channel,
     ref: digits,
     revision: null,
     createdAt: createdAt(nth),
     createdBy: "ci",
     note: "",
-    waves: world.waves.map((_, at) => ({
+    waves: waves.map((_, at) => ({
       index: at + 1,
       soakSecs: DEADLINE_SECS,
       description: "",
     })),
     policy: { ...DEADLINES, ...world.policy },
-    channelEdges: [],
+    channelEdges: isGated ? [{ gates: CHANNEL, gated: GATED_CHANNEL, reason: REASON }] : [],
     hosts,
     budgets:
       world.maxInFlight === null
         ? []
         : [{ name: BUDGET, hosts: hosts.map(({ host }) => host), maxInFlight: world.maxInFlight }],
-    edges: [],
+    edges: isGated
+      ? []
+      : world.edges.map(([gates, gated]) => ({
+          gates: hostName(gates),
+          gated: hostName(gated),
+          reason: REASON,
+        })),
   };
 }
 

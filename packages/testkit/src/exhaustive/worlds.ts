@@ -3,6 +3,9 @@ import { type Setting, setting } from "./setting.ts";
 const OPERATORS = ["pause", "resume", "clear", "cancel", "advance", "retry", "lift"] as const;
 const spend = (faults: number, copies = 0, acts = 0) => ({ faults, copies, acts });
 
+// What one path may use is bounded in each world: faults, copies (a batch that arrives twice, or whose receipt is lost), acts
+// of an operator, and with `lagMax` how many events of a host may be unsent before it goes on. foundText prints all of it.
+
 /** To closure, and in seconds: what is run with every test. */
 export const QUICK: readonly Setting[] = [
   setting("one host, one wave, one fault, one copy", {
@@ -44,11 +47,27 @@ export const QUICK: readonly Setting[] = [
     spend: spend(1, 1),
     lagMax: 2,
   }),
+  setting("two hosts, one waits for the other, one failure is borne, one fault", {
+    edges: [["a", "b"]],
+    policy: { maxFailures: 1 },
+    spend: spend(1),
+    lagMax: 2,
+  }),
+  setting("two channels, one waits for the other, one fault", {
+    waves: [["a"]],
+    gated: ["b"],
+    spend: spend(1),
+    lagMax: 2,
+  }),
 ];
 
-/** The full bounds. */
+/** The full bounds. Two hosts at work at once with copies keep `lagMax`: without it their states do not fit into memory. */
 export const FULL: readonly Setting[] = [
   ...QUICK,
+  setting("two waves, one fault, one copy, any number of events held back", {
+    waves: [["a"], ["b"]],
+    spend: spend(1, 1),
+  }),
   setting("one host, two releases, one fault, events held back", {
     waves: [["a"]],
     releases: 2,
@@ -113,6 +132,40 @@ export const FULL: readonly Setting[] = [
   }),
   setting("two hosts, policy halt, one fault", {
     policy: { onHealthFailure: "halt" },
+    spend: spend(1),
+    lagMax: 1,
+  }),
+  setting("two hosts, one waits for the other, two faults", {
+    edges: [["a", "b"]],
+    policy: { maxFailures: 1 },
+    spend: spend(2),
+    lagMax: 1,
+  }),
+  setting("two hosts, one waits for the other, operators and a fault", {
+    edges: [["a", "b"]],
+    policy: { maxFailures: 1 },
+    operators: OPERATORS,
+    spend: spend(1, 0, 1),
+    lagMax: 1,
+  }),
+  setting("two hosts that must be booted, one waits for the other, one fault", {
+    edges: [["a", "b"]],
+    needsBoot: true,
+    policy: { maxFailures: 1, deferredCounts: "done" },
+    spend: spend(1),
+    lagMax: 2,
+  }),
+  setting("two channels, one waits for the other, operators and a fault", {
+    waves: [["a"]],
+    gated: ["b"],
+    operators: OPERATORS,
+    spend: spend(1, 0, 1),
+    lagMax: 1,
+  }),
+  setting("two channels, one waits for the other, two releases, one fault", {
+    waves: [["a"]],
+    gated: ["b"],
+    releases: 2,
     spend: spend(1),
     lagMax: 1,
   }),
