@@ -2,9 +2,12 @@ import {
   type Explanation,
   explainHost,
   type Fleet,
+  type HostName,
   type Instant,
-  waveHolds,
 } from "@nixwave/effects";
+import { gateUnanswered, isQuarantined } from "./gateRest.ts";
+import { newestRelease, rolloutsUnrest } from "./rolloutRest.ts";
+import { isEverCloned } from "./scenario.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -25,17 +28,12 @@ export function unrest(world: World): readonly string[] {
     const since = Math.max(fleet.readyAt, world.calmAt);
     return reportAt > since && reportAt < now ? [] : [`${host.name} was not heard yet`];
   });
-  const asked = fleet.channels().flatMap((channel) => {
-    const rollout = fleet.newestRollout(channel);
-    if (rollout === null) return [`${channel} has a release and no rollout`];
-    return [];
-  });
   const hosts = [...world.hosts.keys()].flatMap((name) => {
     const explanation = explainHost(fleet, name, now);
     const why = unanswered(world, fleet, explanation, now);
     return why === null ? [] : [`${name}: ${why}`];
   });
-  return [...agents, ...asked, ...hosts];
+  return [...agents, ...rolloutsUnrest(world, fleet), ...hosts];
 }
 
 /** Null where the answer is one that a person can leave it at: nothing moves, and it is said what would. */
@@ -47,19 +45,23 @@ function unanswered(
 ): string | null {
   const { answer, clears, host } = explanation;
   const isGone = world.hosts.get(host)?.isGone === true;
+  const isRevoked = world.revoked.has(host);
+  if (isRevoked && answer.kind !== "revoked") return `revoked, and said to be ${answer.kind}`;
   switch (answer.kind) {
     case "done":
+      return undone(world, explanation);
     case "revoked":
-    case "unlisted":
-      return null;
+      return isRevoked ? null : "revoked, and nobody revokes it";
+    case "lost":
+      if (!isGone) return "lost, and it is up";
+      return clears === null ? "lost, and nothing clears it" : null;
     case "failed":
     case "reverted":
-    case "lost":
       return clears === null ? `${answer.kind}, and nothing clears it` : null;
     case "skipped":
-      return answer.reason === "offline" && !isGone ? "skipped as offline, and it is not" : null;
+      return skippedWrongly(world, explanation);
     case "deferred":
-      return null;
+      return isGone || awaitsBoot(world, host) ? null : "deferred, and it has booted";
     case "rolling-back":
       // Tried in vain, and tried again every hour: a person is told, and has the command.
       return isGone ||
@@ -68,8 +70,10 @@ function unanswered(
         : "still rolls back";
     case "never-seen":
       return isGone ? null : "never seen, and it is up";
+    // Every host is in each release of its channel, and each channel has one by now.
+    case "unlisted":
     case "no-release":
-      return "no release";
+      return answer.kind;
     case "gate":
       return gateUnanswered(world, fleet, explanation, now);
     case "queued":
@@ -82,52 +86,37 @@ function unanswered(
   }
 }
 
-function gateUnanswered(
-  world: World,
-  fleet: Fleet,
-  { answer, clears, earliest, rolloutId, host }: Explanation,
-  now: Instant,
-): string | null {
-  if (answer.kind !== "gate") return null;
-  const { block } = answer;
-  const said = `waits at ${block.gate}`;
-  if (earliest !== null && earliest > now) return `${said} until ${earliest}`;
-  switch (block.gate) {
-    case "wave":
-      return rolloutId === null ? said : waveUnanswered(fleet, rolloutId, now, said);
+/** Who is done has converged on what the newest release of its channel names for it, and runs that. */
+function undone(world: World, { answer, host, rolloutId, clears }: Explanation): string | null {
+  const of = world.hosts.get(host);
+  if (answer.kind !== "done" || of === undefined) return null;
+  const newest = newestRelease(world, of.channel);
+  if (newest?.rolloutId !== rolloutId) return `done in ${rolloutId}, which is not the newest`;
+  const wanted = newest?.hosts.find((listed) => listed.host === host)?.closure;
+  const { running } = of.machine.system;
+  // It was the clone that has converged: a person is told that this one runs something else.
+  const isTold = isEverCloned(world.scenario, host) && answer.drifted && clears !== null;
+  return of.isGone || running === wanted || isTold ? null : `done, and it runs ${running}`;
+}
+
+function skippedWrongly(world: World, { answer, host, rolloutId }: Explanation): string | null {
+  if (answer.kind !== "skipped") return null;
+  const release = rolloutId === null ? undefined : world.repository.releases.get(rolloutId);
+  switch (answer.reason) {
     case "offline":
-      return world.hosts.get(host)?.isGone === true ? null : `${said}, and it is up`;
-    case "host-edge":
-    case "channel-edge":
-    case "budget":
-      // Whoever holds it is asked for itself.
-      return null;
-    case "host-busy":
-      return `${said}: ${JSON.stringify(block)}`;
-    case "rollout-halted":
-    case "replay":
-    case "release-unverified":
-    case "paused":
-    case "frozen":
-    case "channel-conflict":
-    case "duplicate-host":
-    case "quarantine":
-    case "refused":
-      return clears === null ? `${said}, and nothing clears it: ${JSON.stringify(block)}` : null;
+      return world.hosts.get(host)?.isGone === true ? null : "skipped as offline, and it is not";
+    case "quarantined":
+      return release !== undefined && isQuarantined(world, release, host)
+        ? null
+        : "skipped as quarantined, and no row has it";
+    case "revoked":
+    case null:
+      return `skipped, and ${answer.reason ?? "nothing"} is no reason`;
   }
 }
 
-function waveUnanswered(
-  fleet: Fleet,
-  rolloutId: Parameters<typeof waveHolds>[1],
-  now: Instant,
-  said: string,
-): string | null {
-  const held = waveHolds(fleet, rolloutId, now).find(
-    ({ complete, advanced }) => !complete && !advanced,
-  );
-  if (held === undefined) return `${said}, and no wave is incomplete`;
-  if (held.heldBy === null)
-    return `${said}: wave ${held.wave} is held by nothing: ${JSON.stringify(held)}`;
-  return null;
+/** It runs something else until people boot it, whom nobody can make hurry. */
+function awaitsBoot(world: World, host: HostName): boolean {
+  const system = world.hosts.get(host)?.machine.system;
+  return system !== undefined && system.boot !== system.running;
 }

@@ -57,6 +57,7 @@ async function live(world: World): Promise<void> {
   const { fleet, now } = world.cp;
   if (world.violation === null && fleet !== null) {
     world.watch.explained(fleet, now);
+    world.watch.planned(fleet, now);
     world.watch.everyParity(fleet);
     world.adversary?.rested();
     await world.watch.stored();

@@ -1,4 +1,4 @@
-import { explainHost, type Fleet, type Instant, type RolloutId } from "@nixwave/effects";
+import { explainHost, type Fleet, type Instant, planAll, type RolloutId } from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
 import { AgentWatch } from "./agentWatch.ts";
 import { ControlPlaneWatch } from "./controlPlaneWatch.ts";
@@ -31,6 +31,13 @@ export class Watch {
   /** I10, over every host. It is total: a host without an answer throws. */
   explained(fleet: Fleet, now: Instant): void {
     for (const name of this.#world.hosts.keys()) explainHost(fleet, name, now);
+  }
+
+  /** I13: nothing that the full plan would do is left undone by the incremental one. */
+  planned(fleet: Fleet, now: Instant): void {
+    const { inputs, effects } = planAll(fleet, now);
+    const left = [...inputs, ...effects].map((each) => JSON.stringify(each));
+    if (left.length > 0) this.#hold("I13", `the full plan finds ${left.slice(0, 2).join(", ")}`);
   }
 
   /** Both sides of every record, when all was sent and taken. */

@@ -62,6 +62,8 @@ export interface WorldOptions {
   readonly isWatched?: boolean;
 }
 
+const TOLD_AGAIN_MS = 5000;
+
 /** A fleet, its control plane and the weather between them, in one process and one time. */
 export class World {
   readonly scenario: Scenario;
@@ -83,6 +85,7 @@ export class World {
   violation: Violation | null = null;
   crashes = 0;
   eventsApplied = 0;
+  #hasRevoked = false;
   readonly #isWatched: boolean;
   /** Where a world that has files has them. */
   readonly #folder: string | null;
@@ -113,7 +116,7 @@ export class World {
       onReady: () => {
         this.say("cp", "is up");
         if (this.cp.fleet !== null) this.watch.controlPlane.ready(this.cp.fleet);
-        if (this.revoked.size > 0) this.tellRevoked();
+        if (this.#hasRevoked) this.tellRevoked();
       },
       onBug: (message) => this.fail("no-bug", `cp: ${message}`),
       say: (what) => this.say("cp", what),
@@ -254,9 +257,14 @@ export class World {
     return clone;
   }
 
+  /** At each change and each start, and again until it is stored, as the app does it. */
   tellRevoked(): void {
+    this.#hasRevoked = true;
     const revoked = [...this.revoked].sort();
-    void this.cp.writer?.submit<"HostRevocation">({ kind: "HostRevocation", revoked });
+    const told = this.cp.writer?.submit<"HostRevocation">({ kind: "HostRevocation", revoked });
+    void told?.then(({ kind }) => {
+      if (kind === "not-now") this.time.after(TOLD_AGAIN_MS, () => this.tellRevoked());
+    });
   }
 
   reboot(host: SimHost, downMs: number, noClock: boolean): void {

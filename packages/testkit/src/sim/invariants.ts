@@ -176,7 +176,7 @@ export function unreplayed(
 }
 
 /** A channel that goes before this one and is not done with its current release, or null. */
-function gatingChannel(fleet: Fleet, { rolloutId, channel }: Rollout): Channel | null {
+export function gatingChannel(fleet: Fleet, { rolloutId, channel }: Rollout): Channel | null {
   const edges = fleet.release(rolloutId)?.channelEdges ?? [];
   const holding = edges.find(({ gates, gated }) => {
     const current = fleet.currentRelease(gates);
@@ -233,7 +233,7 @@ function mayHold(fleet: Fleet, rollout: Rollout, host: HostName): boolean {
 }
 
 /** At least these. */
-function holdsSlot(fleet: Fleet, { rolloutId }: Rollout, host: HostName): boolean {
+export function holdsSlot(fleet: Fleet, { rolloutId }: Rollout, host: HostName): boolean {
   const marks = fleet.marks(rolloutId, host);
   if (marks.lostAt !== null || marks.skippedAt !== null) return false;
   const dispatch = fleet.dispatch(rolloutId, host);
