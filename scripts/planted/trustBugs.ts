@@ -64,6 +64,26 @@ export const TRUST_BUGS: readonly Bug[] = [
     tells: ["refusal-told"],
   },
   {
+    name: "future-dated-taken",
+    what: "A release from a year ahead is taken for the newest that there is.",
+    file: "packages/protocol/src/trust/trustedReleases.ts",
+    find: "  if (createdAt <= addSecs(now, AHEAD_SECS_MAX)) return ok(release);\n",
+    replace: "  if (createdAt <= addSecs(now, AHEAD_SECS_MAX * 1000)) return ok(release);\n",
+    ground: liars(1925),
+    tells: ["I1"],
+  },
+  {
+    name: "clock-by-metadata",
+    what: "Verified metadata set the agent's clock forward to when they say that they were signed.",
+    file: `${AGENT}/steadyClock.ts`,
+    find: "    this.#newestMetadataAt = later(signedAt, this.#newestMetadataAt ?? signedAt);\n",
+    replace: `    this.#newestMetadataAt = later(signedAt, this.#newestMetadataAt ?? signedAt);
+    this.#base = later(this.now(), signedAt);
+    this.#monotonicBase = this.#clock.monotonicMs();\n`,
+    ground: liars(2525),
+    tells: ["clock-ahead"],
+  },
+  {
     name: "refused-without-pause",
     what: "After a refusal the agent polls again at once, as often as a control plane that lies answers at once.",
     file: `${AGENT}/inbound/poll.ts`,

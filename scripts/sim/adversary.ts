@@ -3,7 +3,7 @@ import type { SimHost } from "./agentProcess.ts";
 import { HostTrust } from "./hostTrust.ts";
 import { Liar } from "./liar.ts";
 import { LostRefusals } from "./lostRefusals.ts";
-import type { Fault } from "./scenario.ts";
+import type { Fault, Scenario } from "./scenario.ts";
 import type { SignedRepository } from "./signedRepository.ts";
 import { SignedTruth } from "./signedTruth.ts";
 import type { World } from "./world.ts";
@@ -30,11 +30,12 @@ export class Adversary {
   constructor(world: World, repository: SignedRepository) {
     this.#world = world;
     this.repository = repository;
-    this.truth = new SignedTruth(
+    this.truth = new SignedTruth({
       repository,
-      () => world.time.nowMs,
-      (invariant, detail) => world.fail(invariant, detail),
-    );
+      nowMs: () => world.time.nowMs,
+      wallAheadMs: ({ name }) => wallAheadMs(world.scenario, name),
+      fail: (invariant, detail) => world.fail(invariant, detail),
+    });
     this.#lost = new LostRefusals(world.scenario.faults, () => world.time.nowMs);
     this.liar = new Liar({
       repository,
@@ -99,9 +100,17 @@ export class Adversary {
 
   /** When all was sent and taken. */
   rested(): void {
+    for (const host of this.#world.hosts.values()) this.truth.timed(host);
     this.truth.told((refusal) => this.#lost.mayBeLost(refusal));
   }
 }
+
+/** All that the scenario ever sets it forward by. */
+const wallAheadMs = ({ hosts, faults }: Scenario, host: string): number =>
+  faults
+    .flatMap((fault) => (fault.kind === "jump" && fault.who === host ? [fault.byMs] : []))
+    .concat(hosts.find(({ name }) => name === host)?.wallOffMs ?? 0)
+    .reduce((sum, byMs) => sum + Math.max(0, byMs), 0);
 
 const listed = (hosts: readonly string[]): string =>
   hosts.length > 3 ? `${hosts.length} hosts` : hosts.join(", ");

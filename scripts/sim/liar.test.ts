@@ -53,7 +53,11 @@ const lie = (
   ...over,
 });
 
-const attack = (name: MirrorAttackName, where: "origin" | "agents"): Fault => ({
+const attack = (
+  name: MirrorAttackName,
+  where: "origin" | "agents",
+  over: { readonly atMs?: number } = {},
+): Fault => ({
   kind: "mirror-attacks",
   attack: name,
   where,
@@ -61,6 +65,7 @@ const attack = (name: MirrorAttackName, where: "origin" | "agents"): Fault => ({
   atMs: (where === "origin" ? 115 : 121) * SECOND,
   forMs: 90 * SECOND,
   hosts: NAMES,
+  ...over,
 });
 
 async function endOf(scenario: Scenario) {
@@ -102,11 +107,18 @@ describe("an attack of a mirror is named in the log, and when it is over all is 
     (["agents", "origin"] as const).map((where) => [name, where] as const),
   );
   test.each(cases)("%s, on the way to the %s", async (name, where) => {
-    const { codes } = await endOf(signed([attack(name, where)]));
+    const faults = name === "future-dated" ? handedOut(name, where) : [attack(name, where)];
+    const { codes } = await endOf(signed(faults));
     const code = CODES[name];
     if (code !== null) expect(codes).toContain(code);
   });
 });
+
+/** A release that the channel's own keys have signed is looked at by who reads what is current, or is handed it. */
+const handedOut = (name: MirrorAttackName, where: "origin" | "agents"): readonly Fault[] => [
+  attack(name, where, { atMs: 115 * SECOND }),
+  lie("a release that nobody signed", { atMs: 115 * SECOND }),
+];
 
 /** Null: what the thief of those keys serves is valid, and it is the owner's new keys that end it. */
 const CODES: Readonly<Record<MirrorAttackName, string | null>> = {
@@ -120,6 +132,10 @@ const CODES: Readonly<Record<MirrorAttackName, string | null>> = {
   "foreign-signature": "threshold-not-met",
   "malicious-mirror": "threshold-not-met",
   "own-root": "threshold-not-met",
+  "one-of-two": "threshold-not-met",
+  "wrong-channel": "wrong-channel",
+  "unknown-role": "unknown-role",
+  "future-dated": "future-dated",
 };
 
 test.for([25, 75, 125])("a signed world is bit for bit the same again: seed %i", async (seed) => {

@@ -1,7 +1,7 @@
-import type { Instant, Release } from "@nixwave/effects";
+import { addSecs, type Channel, type Instant, type Release } from "@nixwave/effects";
 import { writeRelease } from "@nixwave/protocol";
-import { closure, type SeededRandom } from "@nixwave/testkit";
-import { laterThan, type Owner } from "./owner.fixture.ts";
+import { channelName, closure, type SeededRandom } from "@nixwave/testkit";
+import { type ChannelRole, laterThan, type Owner, roleOf } from "./owner.fixture.ts";
 
 /** What a mirror does to whoever reads from it; each is one of the attacks that TUF is made against. */
 export const MIRROR_ATTACKS = [
@@ -15,6 +15,10 @@ export const MIRROR_ATTACKS = [
   "foreign-signature",
   "malicious-mirror",
   "own-root",
+  "one-of-two",
+  "wrong-channel",
+  "unknown-role",
+  "future-dated",
 ] as const;
 export type MirrorAttackName = (typeof MIRROR_ATTACKS)[number];
 
@@ -42,6 +46,7 @@ const TIMESTAMP = "metadata/timestamp.json";
 /** What is frozen is valid for so long still. */
 const FROZEN_MS = 30_000;
 const FAST = 2_000_000_000;
+const YEAR_SECS = 365 * 86_400;
 /** Above what any role may have. */
 const ENDLESS = new Uint8Array(6_000_000).fill(32);
 
@@ -79,13 +84,17 @@ function before(path: string, files: Files): Uint8Array | null {
   return files.get(`metadata/${Number(found[1]) - 1}.${found[2]}`) ?? null;
 }
 
-function evilRelease({ releases, random }: Struck): ReturnType<typeof writeRelease> | null {
+function evilRelease(
+  { releases, random }: Struck,
+  over: { readonly createdAt?: Instant; readonly channel?: Channel } = {},
+): ReturnType<typeof writeRelease> | null {
   const like = releases.at(-1);
   if (like === undefined) return null;
   const { rolloutId: _, ref: __, ...content } = like;
   return writeRelease({
     ...content,
     createdAt: laterThan(releases),
+    ...over,
     note: "evil",
     hosts: like.hosts.map((listed) => ({
       ...listed,
@@ -93,6 +102,20 @@ function evilRelease({ releases, random }: Struck): ReturnType<typeof writeRelea
     })),
   });
 }
+
+/** Its versions are far from the owner's: what a host has seen of them is never taken for one of those. */
+const APART = 1000;
+
+/** Who keeps the keys of one role, and of timestamp and snapshot; the owner replaces them all. */
+function insider({ owner }: Struck, role: "targets" | ChannelRole) {
+  const thief = owner.impostor(["timestamp", "snapshot", role]);
+  thief.versions[role] += APART;
+  return { thief, mend: (now: Instant) => owner.replace(role, thief, now) };
+}
+
+/** The channel of the newest release is struck, and the only one there is before the first. */
+const victimOf = ({ releases }: Struck): ChannelRole =>
+  roleOf(releases.at(-1)?.channel ?? channelName("stable"));
 
 const BEGIN: Readonly<Record<MirrorAttackName, Begin>> = {
   rollback: ({ owner, random }) => {
@@ -164,5 +187,36 @@ const BEGIN: Readonly<Record<MirrorAttackName, Begin>> = {
     own.next("targets", "stable", "edge").writeAll();
     if (evil !== null) own.publish(evil, struck.now);
     return only(own.files, evil?.release ?? null);
+  },
+  "one-of-two": (struck) => {
+    const { owner } = struck;
+    const role = victimOf(struck);
+    const thief = owner.impostor(["timestamp", "snapshot"]);
+    thief.keys[role] = owner.keys[role].slice(0, 1);
+    const evil = evilRelease(struck);
+    if (evil !== null) thief.publish(evil, struck.now);
+    return { ...only(thief.files, evil?.release ?? null), mend: (now) => owner.rotate(now) };
+  },
+  "wrong-channel": (struck) => {
+    const role = victimOf(struck);
+    const { thief, mend } = insider(struck, role);
+    const channel = channelName(role === "stable" ? "edge" : "stable");
+    const evil = evilRelease(struck, { channel });
+    if (evil !== null) thief.publish(evil, struck.now, role);
+    return { ...only(thief.files, evil?.release ?? null), mend };
+  },
+  "unknown-role": (struck) => {
+    const { thief, mend } = insider(struck, "targets");
+    const evil = evilRelease(struck);
+    thief.delegateAll(victimOf(struck));
+    if (evil !== null) thief.publish(evil, struck.now);
+    return { ...only(thief.files, evil?.release ?? null), mend };
+  },
+  "future-dated": (struck) => {
+    const { thief, mend } = insider(struck, victimOf(struck));
+    const ahead = addSecs(struck.now, YEAR_SECS);
+    const evil = evilRelease(struck, { createdAt: ahead });
+    if (evil !== null) thief.publish(evil, ahead);
+    return { ...only(thief.files, evil?.release ?? null), mend };
   },
 };

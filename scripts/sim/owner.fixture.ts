@@ -5,7 +5,8 @@ import { type ForgedKey, Forger, forgeKey, type Role } from "@nixwave/protocol/a
 import type { SeededRandom } from "@nixwave/testkit";
 import type { HostPlan } from "./scenario.ts";
 
-type ChannelRole = "stable" | "edge";
+const CHANNEL_ROLES = ["stable", "edge"] as const;
+export type ChannelRole = (typeof CHANNEL_ROLES)[number];
 const utf8 = new TextEncoder();
 const DAY_MS = 86_400_000;
 const ONLINE = ["timestamp", "snapshot"] as const;
@@ -22,8 +23,10 @@ function keyOf(random: SeededRandom): ForgedKey {
 /** Metadata have no milliseconds. */
 const wholeSecs = (at: Instant): Instant => instant(Math.floor(at / 1000) * 1000);
 
+const isChannelRole = (role: Role): role is ChannelRole => role === "stable" || role === "edge";
+
 /** The scenarios' channels are those that the fixture has a role for. */
-function roleOf(channel: Channel): ChannelRole {
+export function roleOf(channel: Channel): ChannelRole {
   const name: string = channel;
   if (name === "stable" || name === "edge") return name;
   throw new Error(`a signed world has the channels stable and edge, and not ${channel}`);
@@ -47,6 +50,11 @@ export class Owner extends Forger {
     this.signsAt = wholeSecs(now);
     for (const role of ["root", "targets", "snapshot", "timestamp", "stable", "edge"] as const)
       this.keys[role] = [this.#newKey()];
+    // Two people sign a channel's releases, so that one of them alone is a thief of half of what it takes.
+    for (const role of CHANNEL_ROLES) {
+      this.keys[role].push(this.#newKey());
+      this.thresholds[role] = 2;
+    }
     for (const name of Object.keys(this.hosts)) delete this.hosts[name];
     for (const { name, channel } of hosts) this.hosts[name] = { channel, sshHostKey: null };
   }
@@ -72,9 +80,12 @@ export class Owner extends Forger {
     this.writeAll();
   }
 
-  /** A release of the channel, signed and current from now on. */
-  publish({ release, files }: WrittenRelease, now: Instant): void {
-    const role = roleOf(release.channel);
+  /** A release of the channel, signed and current from now on; by another channel's keys only where somebody attacks. */
+  publish(
+    { release, files }: WrittenRelease,
+    now: Instant,
+    role: ChannelRole = roleOf(release.channel),
+  ): void {
     for (const { path, bytes } of files) {
       const isTarget =
         path === currentPath(release.channel) || path === headPath(release.channel, release.ref);
@@ -109,6 +120,19 @@ export class Owner extends Forger {
     this.writeTimestamp();
   }
 
+  /** This role's keys were stolen too: it has others, and signs anew what it had signed, past what the thief has. */
+  replace(role: "targets" | ChannelRole, thief: Owner, now: Instant): void {
+    const before = this.currents.get(`${role} ${this.versions[role]}`);
+    this.keys[role] = this.keys[role].map(() => this.#newKey());
+    this.versions[role] = Math.max(this.versions[role], thief.versions[role]);
+    this.signsAt = wholeSecs(now);
+    this.next("targets", role);
+    if (isChannelRole(role)) this.writeChannel(role);
+    if (before !== undefined) this.currents.set(`${role} ${this.versions[role]}`, before);
+    this.writeTargets();
+    this.rotate(now);
+  }
+
   /** Somebody with these of its keys, and keys of his own for the rest, who goes on from what is published. */
   impostor(stolen: readonly Role[]): Impostor {
     return new Impostor(this, stolen, this.#random.stream(`impostor ${(this.#made += 1)}`));
@@ -120,6 +144,17 @@ export class Owner extends Forger {
 }
 
 class Impostor extends Owner {
+  /** The top-level targets give one channel's role, with this one's own keys, whatever any channel has. */
+  delegateAll(name: ChannelRole): void {
+    this.next("targets", name).writeChannel(name);
+    const roles = [{ ...this.role(name), name, terminating: true, paths: ["*/*"] }];
+    const keys = Object.fromEntries(this.keys[name].map(({ id, json }) => [id, json]));
+    const body = { targets: this.targets.targets, delegations: { keys, roles } };
+    this.writeNamed("targets", this.sign("targets", "targets", body));
+    this.writeSnapshot();
+    this.writeTimestamp();
+  }
+
   constructor(of: Owner, stolen: readonly Role[], random: SeededRandom) {
     super(random, [], of.signsAt);
     Object.assign(this.hosts, of.hosts);

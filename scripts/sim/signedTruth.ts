@@ -10,6 +10,14 @@ import {
 import type { SimHost } from "./agentProcess.ts";
 import type { SignedRepository } from "./signedRepository.ts";
 
+export interface SignedTruthParts {
+  readonly repository: SignedRepository;
+  readonly nowMs: () => number;
+  /** How far ahead of the time its wall clock can have been so far. */
+  readonly wallAheadMs: (host: SimHost) => number;
+  readonly fail: (invariant: string, detail: string) => void;
+}
+
 /** What was refused by an agent, as its own log has it. */
 export interface Refusal {
   readonly host: SimHost;
@@ -56,23 +64,33 @@ export class SignedTruth {
   readonly #repository: SignedRepository;
   readonly #fail: (invariant: string, detail: string) => void;
   readonly #nowMs: () => number;
+  readonly #wallAheadMs: (host: SimHost) => number;
   readonly #acknowledged = new Set<string>();
   /** By place: "attempt code" of each DispatchReject in the log, and null for an event that it refused unread. */
   readonly #logged = new Map<string, string | null>();
 
-  constructor(
-    repository: SignedRepository,
-    nowMs: () => number,
-    fail: (invariant: string, detail: string) => void,
-  ) {
+  constructor({ repository, nowMs, wallAheadMs, fail }: SignedTruthParts) {
     this.#repository = repository;
     this.#nowMs = nowMs;
+    this.#wallAheadMs = wallAheadMs;
     this.#fail = fail;
   }
 
   moved(host: SimHost): void {
+    this.timed(host);
     for (const record of host.journal?.all() ?? [])
       if (record.kind !== "opaque" && record.kind !== "Pending") this.#held(host, record);
+  }
+
+  /** Whoever signs may date it as he likes: no host is ahead of the furthest that its own wall clock can have been. */
+  timed(host: SimHost): void {
+    const now = host.journal?.facts().steadyNow ?? null;
+    const aheadMs = now === null ? 0 : now - this.#nowMs();
+    if (aheadMs > this.#wallAheadMs(host))
+      this.#fail(
+        "clock-ahead",
+        `${host.name} is ${Math.round(aheadMs / 1000)} s ahead of the time, and its wall clock never was`,
+      );
   }
 
   /** Null where the line tells of no refusal. */
@@ -102,6 +120,7 @@ export class SignedTruth {
     if (seq === 0 || this.refusals.some((other) => isSameLine(other, refusal)))
       this.#fail("refusal-told", `${sentence(refusal)}, and wrote no event of it`);
     this.refusals.push(refusal);
+    this.codes.add(code);
     return refusal;
   }
 
