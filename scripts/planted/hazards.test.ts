@@ -2,7 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { FULL_WORLDS } from "@nixwave/testkit";
 import { expect, test } from "vitest";
-import { ROOT, read, repositoryFiles } from "../source.ts";
+import { randomScenario } from "../sim/randomScenario.ts";
+import {
+  isNode,
+  isTest,
+  parseSource,
+  ROOT,
+  read,
+  repositoryFiles,
+  type Source,
+  walk,
+} from "../source.ts";
 import { BUGS } from "./bugs.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
@@ -29,24 +39,62 @@ const rows: readonly Row[] = read(DOC)
     how: cells[3] ?? "",
   }));
 
-/** What checks worlds, and what strikes them. */
-const simulator = repositoryFiles()
-  .filter((path) => path.startsWith("scripts/sim/") && path.endsWith(".ts"))
-  .map(read)
-  .join("\n");
+/** The names with which a world can fail: literals that are handed to `fail` or `#hold`, or are a violation's `invariant`. */
+function invariantsOf({ program }: Source): readonly string[] {
+  const names: string[] = [];
+  const take = (node: unknown): void => {
+    if (isNode(node) && typeof node["value"] === "string") names.push(node["value"]);
+  };
+  walk(program, (node) => {
+    if (node.type === "Property" && nameOf(node["key"]) === "invariant") take(node["value"]);
+    const callee = node.type === "CallExpression" ? node["callee"] : undefined;
+    if (!isNode(callee) || !/^(fail|hold)$/.test(nameOf(callee["property"]))) return;
+    if (Array.isArray(node["arguments"])) take(node["arguments"][0]);
+  });
+  return names;
+}
+
+/** `x`, and `#x` likewise. */
+const nameOf = (node: unknown): string =>
+  isNode(node) && typeof node["name"] === "string" ? node["name"] : "";
+
+const INVARIANTS = new Set(
+  repositoryFiles()
+    .filter((path) => path.startsWith("scripts/sim/") && path.endsWith(".ts") && !isTest(path))
+    .flatMap((path) => invariantsOf(parseSource(path, read(path)))),
+);
+
+/** Kinds that are drawn, not those that a type has: what has no weight strikes nobody. */
+const SEEDS_MAX = 1000;
+const FAULTS = new Set(
+  Array.from({ length: SEEDS_MAX }, (_, index) => randomScenario(index + 1).faults).flatMap(
+    (faults) => faults.map(({ kind }): string => kind),
+  ),
+);
 
 const KNOWN: Readonly<Record<string, (name: string) => boolean>> = {
-  // I10 is a function that must not throw; its call is what there is of it.
-  invariant: (name) =>
-    name === "I10" ? simulator.includes("explainHost(") : simulator.includes(`"${name}"`),
+  invariant: (name) => INVARIANTS.has(name),
   planted: (name) => BUGS.some((bug) => bug.name === name),
   scenario: (name) => Object.hasOwn(SCENARIOS, name),
-  fault: (name) =>
-    ["randomScenario", "liarPlans"].some((file) =>
-      read(`scripts/sim/${file}.ts`).includes(`["${name}", `),
-    ),
+  fault: (name) => FAULTS.has(name),
   exhaustive: (name) => FULL_WORLDS.some((world) => world.name === name),
 };
+
+test("the names with which a world can fail are found in the source, and nothing else is", () => {
+  const strange = [...INVARIANTS].filter(
+    (name) => !/^(I\d+(\/I\d+)?|[a-z]+(-[a-z]+)+|pace)$/.test(name),
+  );
+  expect(strange).toEqual([]);
+  expect([...INVARIANTS]).toEqual(expect.arrayContaining(["I1", "I14", "no-bug", "never-older"]));
+  expect(INVARIANTS).not.toContain("I11");
+});
+
+test("what is to tell of a planted bug is a name with which a world can fail", () => {
+  const mute = BUGS.flatMap(({ name, tells }) =>
+    tells.filter((each) => !INVARIANTS.has(each)).map((each) => `${name}: ${each}`),
+  );
+  expect(mute).toEqual([]);
+});
 
 test(`${DOC} names each hazard from 1 to ${LAST} once, in order`, () => {
   const expected = Array.from({ length: LAST }, (_, index) => index + 1);

@@ -1,10 +1,4 @@
-import {
-  type Explanation,
-  explainHost,
-  type Fleet,
-  type HostName,
-  type Instant,
-} from "@nixwave/effects";
+import type { Explanation, Fleet, HostName, Instant } from "@nixwave/effects";
 import { gateUnanswered, isQuarantined } from "./gateRest.ts";
 import { newestRelease, rolloutsUnrest } from "./rolloutRest.ts";
 import { isEverCloned } from "./scenario.ts";
@@ -29,8 +23,8 @@ export function unrest(world: World): readonly string[] {
     return reportAt > since && reportAt < now ? [] : [`${host.name} was not heard yet`];
   });
   const hosts = [...world.hosts.keys()].flatMap((name) => {
-    const explanation = explainHost(fleet, name, now);
-    const why = unanswered(world, fleet, explanation, now);
+    const explanation = world.watch.explained(fleet, name, now);
+    const why = explanation === null ? "has no answer" : unanswered(world, fleet, explanation, now);
     return why === null ? [] : [`${name}: ${why}`];
   });
   return [...agents, ...rolloutsUnrest(world, fleet), ...hosts];

@@ -56,7 +56,6 @@ async function live(world: World): Promise<void> {
   if (world.violation === null && left.length > 0) world.fail("I14", left.slice(0, 5).join("; "));
   const { fleet, now } = world.cp;
   if (world.violation === null && fleet !== null) {
-    world.watch.explained(fleet, now);
     world.watch.planned(fleet, now);
     world.watch.everyParity(fleet);
     world.adversary?.rested();

@@ -1,9 +1,18 @@
-import { explainHost, type Fleet, type Instant, planAll, type RolloutId } from "@nixwave/effects";
+import {
+  type Explanation,
+  explainHost,
+  type Fleet,
+  type HostName,
+  type Instant,
+  planAll,
+  type RolloutId,
+} from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
 import { AgentWatch } from "./agentWatch.ts";
 import { ControlPlaneWatch } from "./controlPlaneWatch.ts";
 import { isEverCloned } from "./scenario.ts";
 import { shuffledPlan } from "./shuffled.ts";
+import { thrown } from "./thrown.ts";
 import type { World } from "./world.ts";
 
 /** Looks at every step of a world, on both sides; at crashes and at the end it looks at everything. */
@@ -28,9 +37,14 @@ export class Watch {
     if (plans !== null) this.#hold("I13", plans);
   }
 
-  /** I10, over every host. It is total: a host without an answer throws. */
-  explained(fleet: Fleet, now: Instant): void {
-    for (const name of this.#world.hosts.keys()) explainHost(fleet, name, now);
+  /** I10: the answer for one host. It is total, so whoever has none throws. */
+  explained(fleet: Fleet, name: HostName, now: Instant): Explanation | null {
+    try {
+      return explainHost(fleet, name, now);
+    } catch (cause) {
+      this.#hold("I10", `${name} has no answer: ${thrown(cause).detail}`);
+      return null;
+    }
   }
 
   /** I13: nothing that the full plan would do is left undone by the incremental one. */
