@@ -46,6 +46,8 @@ const TIMESTAMP = "metadata/timestamp.json";
 /** What is frozen is valid for so long still. */
 const FROZEN_MS = 30_000;
 const FAST = 2_000_000_000;
+/** Nobody comes to read it: who signs a file of another channel is refused for its name. */
+const FOREIGN = new Uint8Array(2).fill(32);
 const YEAR_SECS = 365 * 86_400;
 /** Above what any role may have. */
 const ENDLESS = new Uint8Array(6_000_000).fill(32);
@@ -116,6 +118,18 @@ function insider({ owner }: Struck, role: "targets" | ChannelRole) {
 /** The channel of the newest release is struck, and the only one there is before the first. */
 const victimOf = ({ releases }: Struck): ChannelRole =>
   roleOf(releases.at(-1)?.channel ?? channelName("stable"));
+
+/** Before there is a release to make another like it, the role alone. */
+function signedBy(
+  thief: Owner,
+  role: ChannelRole,
+  evil: ReturnType<typeof evilRelease>,
+  now: Instant,
+): Release | null {
+  if (evil === null) thief.signs(role, now);
+  else thief.publish(evil, now, role);
+  return evil?.release ?? null;
+}
 
 const BEGIN: Readonly<Record<MirrorAttackName, Begin>> = {
   rollback: ({ owner, random }) => {
@@ -193,30 +207,29 @@ const BEGIN: Readonly<Record<MirrorAttackName, Begin>> = {
     const role = victimOf(struck);
     const thief = owner.impostor(["timestamp", "snapshot"]);
     thief.keys[role] = owner.keys[role].slice(0, 1);
-    const evil = evilRelease(struck);
-    if (evil !== null) thief.publish(evil, struck.now);
-    return { ...only(thief.files, evil?.release ?? null), mend: (now) => owner.rotate(now) };
+    const evil = signedBy(thief, role, evilRelease(struck), struck.now);
+    return { ...only(thief.files, evil), mend: (now) => owner.rotate(now) };
   },
   "wrong-channel": (struck) => {
     const role = victimOf(struck);
     const { thief, mend } = insider(struck, role);
-    const channel = channelName(role === "stable" ? "edge" : "stable");
-    const evil = evilRelease(struck, { channel });
-    if (evil !== null) thief.publish(evil, struck.now, role);
-    return { ...only(thief.files, evil?.release ?? null), mend };
+    const other = role === "stable" ? "edge" : "stable";
+    thief.target(role, `${other}/current.json`, FOREIGN);
+    const made = evilRelease(struck, { channel: channelName(other) });
+    return { ...only(thief.files, signedBy(thief, role, made, struck.now)), mend };
   },
   "unknown-role": (struck) => {
+    const role = victimOf(struck);
     const { thief, mend } = insider(struck, "targets");
-    const evil = evilRelease(struck);
-    thief.delegateAll(victimOf(struck));
-    if (evil !== null) thief.publish(evil, struck.now);
-    return { ...only(thief.files, evil?.release ?? null), mend };
+    thief.delegateAll(role);
+    const evil = signedBy(thief, role, evilRelease(struck), struck.now);
+    return { ...only(thief.files, evil), mend };
   },
   "future-dated": (struck) => {
-    const { thief, mend } = insider(struck, victimOf(struck));
+    const role = victimOf(struck);
+    const { thief, mend } = insider(struck, role);
     const ahead = addSecs(struck.now, YEAR_SECS);
-    const evil = evilRelease(struck, { createdAt: ahead });
-    if (evil !== null) thief.publish(evil, ahead);
-    return { ...only(thief.files, evil?.release ?? null), mend };
+    const made = evilRelease(struck, { createdAt: ahead });
+    return { ...only(thief.files, signedBy(thief, role, made, ahead)), mend };
   },
 };

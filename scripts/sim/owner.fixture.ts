@@ -92,9 +92,14 @@ export class Owner extends Forger {
       if (isTarget) this.target(role, path, bytes);
       else this.put(`targets/${path}`, bytes);
     }
+    this.signs(role, now);
+    this.currents.set(`${role} ${this.versions[role]}`, release);
+  }
+
+  /** The next version of a channel's role, and of what names it. */
+  signs(role: ChannelRole, now: Instant): void {
     this.signsAt = wholeSecs(now);
     this.next(role).writeChannel(role);
-    this.currents.set(`${role} ${this.versions[role]}`, release);
     this.writeSnapshot();
     this.writeTimestamp();
   }
