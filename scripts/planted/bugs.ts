@@ -3,12 +3,13 @@ import { CONTROL_PLANE_BUGS } from "./controlPlaneBugs.ts";
 import { HOST_BUGS } from "./hostBugs.ts";
 import { TRUST_BUGS } from "./trustBugs.ts";
 
-/** Where a bug is looked for: from a seed on, or in a scenario that was made for it. */
+/** Where a bug is looked for: from a seed on, in a scenario that was made for it, or in every interleaving of a small world. */
 export type Ground =
   | { readonly kind: "seed"; readonly seed: number }
   /** The same, among the worlds that are signed and have a liar. */
   | { readonly kind: "liars"; readonly seed: number }
-  | { readonly kind: "scenario"; readonly name: string };
+  | { readonly kind: "scenario"; readonly name: string }
+  | { readonly kind: "exhaustive"; readonly name: string };
 
 /** A textual change of one source file. */
 export interface Patch {

@@ -5,6 +5,7 @@ const CP = "apps/cp/src";
 
 const seed = (number: number): Bug["ground"] => ({ kind: "seed", seed: number });
 const scenario = (name: string): Bug["ground"] => ({ kind: "scenario", name });
+const exhaustive = (name: string): Bug["ground"] => ({ kind: "exhaustive", name });
 
 /** Mistakes in what plans, counts, hands out and acknowledges. */
 export const CONTROL_PLANE_BUGS: readonly Bug[] = [
@@ -130,6 +131,25 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     replace: '  return kind === "Completed" || kind === "Active" ? null : kind;\n',
     ground: seed(6),
     tells: ["I7/I8"],
+  },
+  {
+    name: "channel-edge-stays-closed",
+    what: "A channel waits for the one before it also once that has rolled its current release out.",
+    file: `${EFFECTS}/plan/gates.ts`,
+    find: '  return kind === "Completed" ? null : kind;\n',
+    replace: "  return kind;\n",
+    ground: exhaustive("two channels, one waits for the other, one fault"),
+    tells: ["deadlock"],
+  },
+  {
+    name: "edge-recalls-nothing",
+    what: "An edge that closes again leaves a dispatch open that was queued while it was open.",
+    file: `${EFFECTS}/plan/decide.ts`,
+    find: '  if (block === null || dispatch === null) return { kind: "rests" };\n',
+    replace:
+      '  if (block === null || dispatch === null || block.block.gate.endsWith("-edge")) return { kind: "rests" };\n',
+    ground: exhaustive("two hosts that must be booted, one waits for the other, one fault"),
+    tells: ["I8"],
   },
   {
     name: "host-edge-ignored",

@@ -11,6 +11,8 @@ const groundText = (ground: Ground): string => {
       return `seed ${ground.seed}`;
     case "scenario":
       return `scenario ${ground.name}`;
+    case "exhaustive":
+      return `exhaustive ${ground.name}`;
   }
 };
 
@@ -39,7 +41,8 @@ export const BLIND_HEAD = `| name | what | by | found by chance | known place |
 
 /** One bug that was looked for blindly, as a row of docs/planted.md. */
 export function blindRow({ bug, found, tried }: Hunted): string {
-  const place = bug.ground.kind === "scenario" ? "only " : "";
+  const isSeed = bug.ground.kind === "seed" || bug.ground.kind === "liars";
+  const place = isSeed ? "" : "only ";
   const chance =
     found === null
       ? `not within ${tried} seeds`

@@ -19,9 +19,7 @@ function boundsText({ spend, lagMax, depthMax }: Setting): string {
     `copies ≤ ${spend.copies}`,
     `operator's acts ≤ ${spend.acts}`,
   ];
-  const lag = Number.isFinite(lagMax)
-    ? [`a host with ${lagMax} unsent events sends them first`]
-    : [];
+  const lag = Number.isFinite(lagMax) ? [`unsent events of a host that goes on < ${lagMax}`] : [];
   const depth = depthMax === null ? [] : [`steps ≤ ${depthMax}`];
   return `of paths with ${[...counts, ...lag, ...depth].join(", ")}`;
 }
