@@ -139,7 +139,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: '  return kind === "Completed" ? null : kind;\n',
     replace: "  return kind;\n",
     ground: exhaustive("two channels, one waits for the other, one fault"),
-    tells: ["deadlock"],
+    tells: ["I14"],
   },
   {
     name: "edge-recalls-nothing",

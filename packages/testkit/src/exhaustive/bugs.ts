@@ -25,7 +25,7 @@ export const PLANTED: readonly Planted[] = [
   planted("budget-not-loaded", "I9", { waves: [["a", "b"]], maxInFlight: 1, lagMax: 2 }),
   planted("host-edges-not-loaded", "I8", { waves: [["a", "b"]], edges: [["a", "b"]], lagMax: 2 }),
   planted("channel-edges-not-loaded", "I8", { gated: ["b"], lagMax: 2 }),
-  planted("edge-to-nobody", "deadlock", {
+  planted("edge-to-nobody", "I14", {
     waves: [["a", "b"]],
     edges: [["a", "b"]],
     spend: { faults: 0, copies: 0, acts: 0 },

@@ -94,7 +94,7 @@ export class Search {
     }
     const endless = this.#owed.firstWithoutEnd(this.#table.size, this.#ends);
     if (endless === null) return found("closure", null);
-    const what = "endless: without a fault or a person no end is reached any more from here";
+    const what = "I14: endless, without a fault or a person no end is reached any more from here";
     return found("failure", this.#failure(what, endless, null));
   }
 
@@ -112,7 +112,9 @@ export class Search {
     const reason = this.model.rest(state.plane);
     // Heartbeats and clocks may go on there for ever, and change nothing that matters.
     if (reason === null) this.#ends.push(at);
-    return reason === null || !isStuck ? null : this.#failure(`deadlock: ${reason}`, at, null);
+    return reason === null || !isStuck
+      ? null
+      : this.#failure(`I14: a deadlock, ${reason}`, at, null);
   }
 
   #add({ hosts, plane, spent }: State, parent: number): number {
