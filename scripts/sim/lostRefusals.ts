@@ -1,4 +1,4 @@
-import type { EmitLog, HostName } from "@nixwave/effects";
+import { type EmitLog, type HostName, isJournalId, type JournalId } from "@nixwave/effects";
 import { START } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
 import type { LieName } from "./lies.ts";
@@ -28,6 +28,19 @@ const HIDES_LINES: ReadonlySet<LieName> = new Set<LieName>([
 ]);
 const DATABASE_LOST: ReadonlySet<Fault["kind"]> = new Set(["wiped", "restored", "set-back"]);
 
+const EVERYTHING = {
+  lines: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+  without: new Set<string>(),
+};
+
+/** For a journal that went with its host's disk: it is nobody's. */
+function noJournalId(): JournalId {
+  const id = "0".repeat(32);
+  if (!isJournalId(id)) throw new Error("16 bytes of hex are a journal's id");
+  return id;
+}
+
 /** Which refusals may be missing in the honest log: those alone whose line something took away, after it was written. */
 export class LostRefusals {
   readonly #faults: readonly Fault[];
@@ -48,17 +61,18 @@ export class LostRefusals {
   }
 
   mayBeLost({ host, rolloutId, journalId, seq, atMs }: Refusal): boolean {
-    const { journal } = host;
-    if (journal === null) return host.isGone;
+    const journal = host.journal ?? host.disk.open(noJournalId);
     if (journal.facts().journalId !== journalId) {
       // A process that died with the commit of the new journal has logged nothing: then it was at any time since.
       const endedMs = this.#ends.get(host)?.get(journalId) ?? null;
       const ended = { fromMs: endedMs ?? atMs, untilMs: endedMs ?? Number.POSITIVE_INFINITY };
       return this.#isStruck(ended, (fault) => endOfJournals(fault, host.name));
     }
-    const isCutOff = journal.outbox
-      .refused()
-      .some((line) => line.rolloutId === rolloutId && line.seq === seq);
+    const isIts = (line: { readonly rolloutId: string; readonly seq: number }): boolean =>
+      line.rolloutId === rolloutId && line.seq === seq;
+    // It went before it could tell.
+    if (host.isGone && journal.outbox.nextBatch(EVERYTHING).some(isIts)) return true;
+    const isCutOff = journal.outbox.refused().some(isIts);
     // What is cut off follows lines that were given away at any time before, and that the log has no more.
     const since = { fromMs: isCutOff ? 0 : atMs, untilMs: Number.POSITIVE_INFINITY };
     return this.#isStruck(since, (fault) =>
