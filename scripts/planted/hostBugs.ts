@@ -42,6 +42,15 @@ export const HOST_BUGS: readonly Bug[] = [
     tells: ["I3"],
   },
   {
+    name: "wall-followed-in-flight",
+    what: "The agent's own time follows the wall clock also while something is in flight.",
+    file: `${AGENT}/loop.ts`,
+    find: "    if (current === null || !isInFlight(current)) clock.followWall();\n",
+    replace: "    if (current === null || !isInFlight(current) || written) clock.followWall();\n",
+    ground: seed(16),
+    tells: ["I3"],
+  },
+  {
     name: "silence-is-health",
     what: "A probe that has not reported yet keeps nobody from converging.",
     file: `${EFFECTS}/host/health.ts`,

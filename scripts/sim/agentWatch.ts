@@ -10,6 +10,7 @@ import {
 } from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
 import { type Machine, OLD } from "./machine.ts";
+import { Soaks } from "./soaks.ts";
 import type { World } from "./world.ts";
 
 /** What a unit that is fired switches to, or the next boot if one is staged. */
@@ -31,6 +32,8 @@ export class AgentWatch {
   readonly #proven = new Map<HostName, Set<ClosureHash>>();
   /** Per machine: a clone writes the same journal on its own. */
   readonly #journals = new Map<SimHost, JournalMarks>();
+
+  readonly #soaks = new Soaks();
 
   constructor(world: World) {
     this.#world = world;
@@ -73,6 +76,8 @@ export class AgentWatch {
     const { journal } = host;
     if (journal === null) return;
     this.journal(host);
+    const { repository, time } = this.#world;
+    this.#hold("I3", this.#soaks.moved(host, repository.releases, time.nowMs));
     // Also where the record itself says that all is well: the machine knows better.
     if (to === "Soaking" && machine.isBusy)
       this.#hold("I2", `${host.name} soaks while a switch or a rollback of it still runs`);

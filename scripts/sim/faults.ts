@@ -1,10 +1,12 @@
 import type { Command } from "@nixwave/cp";
-import { type HostName, instant, type RolloutId } from "@nixwave/effects";
+import { type Freeze, type HostName, instant, type RolloutId } from "@nixwave/effects";
 import { channelName, hostName } from "@nixwave/testkit";
 import type { SimHost } from "./agentProcess.ts";
 import type { Backup } from "./controlPlaneDisk.ts";
 import type { Fault, OperatorAction } from "./scenario.ts";
 import type { World } from "./world.ts";
+
+type Operation = Extract<Fault, { readonly kind: "operator" }>;
 
 const CP_JUMP_MS = 5000;
 
@@ -189,6 +191,7 @@ function kill(
   if (!of.isUp) return;
   of.kill();
   world.crashed(who, "any moment");
+  if (who === "cp") void world.watch.stored();
   if (who === "cp") later(world, downMs, () => world.cp.start());
   else later(world, downMs, () => hostOf(world, who).start());
 }
@@ -216,6 +219,7 @@ function lose(
     if (backup === null) world.cp.wipe();
     else world.cp.restore(backup, kind === "set-back");
     world.watch.controlPlane.databaseReplaced();
+    void world.watch.stored();
     world.cp.start();
   });
 }
@@ -231,11 +235,7 @@ function hostOf(world: World, name: string): SimHost {
 }
 
 /** What people do, right or wrong; a refusal is an answer like any other. */
-function operate(
-  world: World,
-  action: OperatorAction,
-  on: { readonly channel: string; readonly host: string; readonly forMs: number | null },
-): void {
+function operate(world: World, action: OperatorAction, on: Operation): void {
   const { writer, fleet, now } = world.cp;
   if (writer === null || fleet === null) return;
   const channel = channelName(on.channel);
@@ -243,6 +243,7 @@ function operate(
   const command = commandOf(action, {
     rolloutId,
     host: hostName(on.host),
+    frozen: frozenBy(on),
     until: on.forMs === null ? null : instant(now + on.forMs),
   });
   const lifted = fleet.quarantines()[0];
@@ -268,6 +269,12 @@ function operate(
   }
 }
 
+function frozenBy({ channel, host, freezes }: Operation): Freeze["scope"] {
+  if (freezes === "all") return { kind: "all" };
+  if (freezes === "channel") return { kind: "channel", channel: channelName(channel) };
+  return { kind: "hosts", hosts: [hostName(host)] };
+}
+
 const WHO = { by: "ops-1", reason: "a bad day" };
 
 function commandOf(
@@ -275,15 +282,16 @@ function commandOf(
   on: {
     readonly rolloutId: RolloutId | null;
     readonly host: HostName;
+    readonly frozen: Freeze["scope"];
     readonly until: ReturnType<typeof instant> | null;
   },
 ): Command | null {
-  const { rolloutId, host, until } = on;
+  const { rolloutId, host, frozen: scope, until } = on;
   switch (action) {
     case "retry":
       return { kind: "Retry", ...WHO, host };
     case "freeze":
-      return { kind: "Freeze", ...WHO, scope: { kind: "hosts", hosts: [host] }, until };
+      return { kind: "Freeze", ...WHO, scope, until };
     case "resume-after-restore":
       return { kind: "ResumeAfterRestore", ...WHO };
     case "unfreeze":

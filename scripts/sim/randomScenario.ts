@@ -254,6 +254,17 @@ function instantOf(
   return NEAR.has(kind) && random.chance(0.5) && near < calmAtMs ? near : any;
 }
 
+/** A clock that jumps hurts who soaks. */
+function jumpAt(
+  random: SeededRandom,
+  any: number,
+  { calmAtMs, releases }: Pick<Scenario, "calmAtMs" | "releases">,
+): number {
+  if (random.chance(0.4)) return any;
+  const near = random.pick(releases).atMs + random.between(5000, 60_000);
+  return near < calmAtMs ? near : any;
+}
+
 function fault(
   random: SeededRandom,
   kinds: readonly Kind[],
@@ -277,10 +288,18 @@ function fault(
     case "operator": {
       const { channel } = random.pick(hosts);
       const action = random.pick(ACTIONS);
-      return { kind, atMs, host, channel, action, forMs: random.chance(0.4) ? forMs : null };
+      const until = random.chance(0.4) ? forMs : null;
+      const freezes = random.stream("freezes").pick([null, null, "channel", "all"] as const);
+      const wide = action === "freeze" && freezes !== null ? { freezes } : {};
+      return { kind, atMs, host, channel, action, forMs: until, ...wide };
     }
     case "jump":
-      return { kind, atMs, who, byMs: random.between(-MINUTE * 30, MINUTE * 30) };
+      return {
+        kind,
+        atMs: jumpAt(random.stream("instant"), atMs, { calmAtMs, releases }),
+        who,
+        byMs: random.between(-MINUTE * 30, MINUTE * 30),
+      };
     case "reboot":
       return { kind, atMs, host, downMs: downMs + 10_000, noClock: random.chance(0.2) };
     case "leaves":

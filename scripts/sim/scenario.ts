@@ -121,6 +121,8 @@ export type Fault = At &
     | {
         readonly kind: "operator";
         readonly action: OperatorAction;
+        /** Who is frozen, where it is not this host alone. */
+        readonly freezes?: "channel" | "all";
         readonly channel: string;
         readonly host: string;
         readonly forMs: number | null;
@@ -146,6 +148,9 @@ export type Fault = At &
 /** Whether there are two machines under this host's name at some time. */
 export const isEverCloned = ({ faults }: Scenario, host: HostName): boolean =>
   faults.some((fault) => fault.kind === "cloned" && fault.host === host);
+
+export const isEverRevoked = ({ faults }: Scenario, host: HostName): boolean =>
+  faults.some((fault) => fault.kind === "revoked" && fault.host === host);
 
 /** A quiet world: one channel, good releases, no faults. */
 export function quietScenario(seed: number, random: SeededRandom, hosts: number): Scenario {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { HttpAnswer, HttpRequest } from "@nixwave/agent";
 import type { Batch } from "@nixwave/cp";
 import {
   type Channel,
@@ -186,10 +187,7 @@ export class World {
         disk: from === null ? this.#newJournal(plan.name) : from.disk.copy(),
         trust: this.adversary?.trustOf(plan.name, channelName(plan.channel), from) ?? null,
         serve: async (request, gone) => {
-          const honest = async () =>
-            this.#isWatched
-              ? this.watch.controlPlane.answered(name, request, await this.cp.handle(request, gone))
-              : await this.cp.handle(request, gone);
+          const honest = () => this.#asked(name, request, gone);
           if (this.adversary === null) return await honest();
           const asked = { host: name, channel: channelName(plan.channel), request, honest };
           return await this.adversary.liar.between(asked);
@@ -218,6 +216,13 @@ export class World {
       machine,
     );
     return host;
+  }
+
+  async #asked(host: HostName, request: HttpRequest, gone: AbortSignal): Promise<HttpAnswer> {
+    const askedAt = this.cp.now;
+    const answer = await this.cp.handle(request, gone);
+    if (!this.#isWatched) return answer;
+    return this.watch.controlPlane.answered({ host, request, askedAt }, answer);
   }
 
   #newJournal(name: string): JournalDisk {
