@@ -61,7 +61,10 @@ export const QUICK: readonly Setting[] = [
   }),
 ];
 
-/** The full bounds. Two hosts at work at once with copies keep `lagMax`: without it their states do not fit into memory. */
+/**
+ * The full bounds. Two hosts at work at once with a copy keep `lagMax`: lifting it makes nine times the states of two waves, and
+ * by that ratio more of these than one search is given.
+ */
 export const FULL: readonly Setting[] = [
   ...QUICK,
   setting("two waves, one fault, one copy, any number of events held back", {
