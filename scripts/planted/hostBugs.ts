@@ -104,7 +104,7 @@ export const HOST_BUGS: readonly Bug[] = [
     find: "stageBoot(record.targetClosure, task.signal)",
     replace: "stageBoot(record.rollbackTarget ?? record.targetClosure, task.signal)",
     ground: seed(105),
-    tells: ["I1"],
+    tells: ["I1", "I14"],
   },
   {
     name: "rollback-not-looked-at",

@@ -6,8 +6,8 @@ import type { Answered } from "./world.ts";
 const PLANT = new URL("plant.ts", import.meta.url).href;
 /** Enough of what a child said to see why it died. */
 const SAID_MAX = 2000;
-/** Real time for one world, as the simulator gives it. */
-const WORLD_SECONDS_MAX = 120;
+/** Real time for one world, or for every interleaving of a small one. */
+const WORLD_SECONDS_MAX = 240;
 
 /** A process with one bug in it, or with none. */
 class Patient {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { BUGS } from "./bugs.ts";
 import { type Hunted, isCaught } from "./hunt.ts";
-import { huntedText } from "./table.ts";
+import { blindRow, huntedText } from "./table.ts";
 
 const I3 = { invariant: "I3", detail: "Converged before\n  the soak was over" };
 
@@ -32,4 +32,13 @@ test.each([
   expect(isCaught(miss)).toBe(false);
   expect(huntedText(miss)).toMatch(/^MISSED/);
   expect(huntedText(miss)).toContain(said);
+});
+
+test.each([
+  ["after 3 seeds", hunted({}), "I3 | after 3 seeds | seed 2 |"],
+  ["by the first one", hunted({ tried: 1 }), "I3 | by the first seed | seed 2 |"],
+  ["by none", hunted({ found: null, tried: 90 }), "I3 | not within 90 seeds | seed 2 |"],
+])("blindly: %s", (_, measured, row) => {
+  expect(blindRow(measured)).toMatch(/^\| soak-from-dispatch \| The soak counts [^|]* \| /);
+  expect(blindRow(measured).endsWith(row)).toBe(true);
 });

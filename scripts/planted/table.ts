@@ -4,7 +4,7 @@ import { type Hunted, isCaught } from "./hunt.ts";
 const DETAIL_MAX = 140;
 const NAME_WIDTH = 28;
 
-const groundText = (ground: Ground): string => {
+export const placeText = (ground: Ground): string => {
   switch (ground.kind) {
     case "seed":
     case "liars":
@@ -25,7 +25,7 @@ export function huntedText(hunted: Hunted): string {
   const { ground, invariant, detail } = found;
   const worlds = tried === 1 ? "at once" : `after ${tried} worlds`;
   const lines = [
-    `${head}by ${invariant} in ${groundText(ground)}, ${worlds}, ${took}`,
+    `${head}by ${invariant} in ${placeText(ground)}, ${worlds}, ${took}`,
     `        ${bug.what}`,
     `        ${oneLine(detail)}`,
   ];
@@ -41,17 +41,12 @@ export const BLIND_HEAD = `| name | what | by | found by chance | known place |
 
 /** One bug that was looked for blindly, as a row of docs/planted.md. */
 export function blindRow({ bug, found, tried }: Hunted): string {
-  const isSeed = bug.ground.kind === "seed" || bug.ground.kind === "liars";
-  const place = isSeed ? "" : "only ";
-  const chance =
-    found === null
-      ? `not within ${tried} seeds`
-      : tried === 1
-        ? "by the first seed"
-        : `after ${tried} seeds`;
-  const which = bug.ground.kind === "liars" ? `${chance} with a liar` : chance;
-  const told = found?.invariant ?? bug.tells.join(" or ");
-  return `| ${bug.name} | ${bug.what} | ${told} | ${which} | ${found === null ? place : ""}${groundText(bug.ground)} |`;
+  const { name, what, tells, ground } = bug;
+  const seeds = tried === 1 ? "by the first seed" : `after ${tried} seeds`;
+  const chance = found === null ? `not within ${tried} seeds` : seeds;
+  const worlds = ground.kind === "liars" ? " with a liar" : "";
+  const by = found?.invariant ?? tells.join(" or ");
+  return `| ${name} | ${what} | ${by} | ${chance}${worlds} | ${placeText(ground)} |`;
 }
 
 const oneLine = (text: string): string => {
