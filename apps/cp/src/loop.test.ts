@@ -166,6 +166,18 @@ test("SQLite's own full database is such a disk", async () => {
   ]);
 });
 
+test("who came with a new journal into a commit that failed was heard all the same", async () => {
+  const agent = new TestAgent("web-1");
+  await opened(bench, [agent], await releaseOf({ waves: [["web-1"]], version: "new" }));
+  bench.time.pass(100);
+  bench.broken = new Error("the disk is full");
+  const anew = new TestAgent("web-1", "b");
+  const answer = await bench.writer.submit<"Heartbeat">(anew.heartbeat());
+  expect(answer.kind).toBe("not-now");
+  expect(bench.writer.fleet().host(anew.host)?.lastHeardAt).toBe(bench.time.now);
+  bench.broken = null;
+});
+
 describe("limits", () => {
   test("a full queue refuses at once, and what is in it is served", async () => {
     const asked = Array.from({ length: 5000 }, () => bench.writer.submit<"Tick">({ kind: "Tick" }));

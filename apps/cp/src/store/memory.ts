@@ -186,16 +186,17 @@ export function carryOver(from: Memory, to: Memory): void {
     const known = to.hosts.get(host);
     const journalId = known?.journals.at(-1);
     if (known === undefined || journalId === undefined || seen.lastHeardAt === null) continue;
-    if (seen.journals.at(-1) !== journalId) continue;
+    // That its host was heard is true whatever it writes; what a journal says that could not be stored is not known yet.
+    const report = seen.journals.at(-1) === journalId ? seen.report : null;
     known.lastHeardAt = seen.lastHeardAt;
-    known.report = seen.report;
+    known.report = report ?? known.report;
     to.unstored.add(host);
     to.fleet.apply({
       kind: "HostHeard",
       host,
       journalId,
       at: seen.lastHeardAt,
-      report: seen.report,
+      report,
     });
   }
   to.storedAt = from.storedAt;
