@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
 import { addSecs, type Offset } from "@nixwave/effects";
 import { channelName, hostName } from "@nixwave/testkit";
 import Database from "better-sqlite3";
@@ -261,6 +262,72 @@ describe("archives", () => {
     expect(missing[0]).toMatch(/^the archive from offset 0 to \d+$/);
     cpSync(whole, path);
     expect((await archives()).faults).toEqual([]);
+  });
+});
+
+describe("after a database that was lost or put back, a second history grows beside the archives of the first", () => {
+  /** The hash of each segment that any file of the folder has, whatever its name. */
+  const archived = (): ReadonlySet<string> =>
+    new Set(
+      files().flatMap((name) => {
+        const text = zstdDecompressSync(readFileSync(join(archiveDir(bench.dir), name))).toString();
+        return [...text.matchAll(/^\{"segment":.*"hash":"([0-9a-f]+)"\}\}$/gm)].map(
+          ([, hash]) => hash ?? "",
+        );
+      }),
+    );
+  function lost(former: ReadonlySet<string>): number {
+    const here = archived();
+    return [...former].filter((hash) => !here.has(hash)).length;
+  }
+
+  /** Another database, with the archives of the one before beside it. */
+  async function follows(from: string | null): Promise<void> {
+    const dir = archiveDir(bench.dir);
+    const { now } = bench.time;
+    const again = await openBench(from);
+    again.time.now = now;
+    cpSync(dir, archiveDir(again.dir), { recursive: true });
+    await bench.close();
+    bench = again;
+  }
+
+  test("of a lost one's archives none is overwritten, and none is taken for the new one's", async () => {
+    await months(7);
+    const former = archived();
+    await follows(null);
+    agent = new TestAgent("web-1");
+    await opened(bench, [agent], await releaseOf({ waves: [["web-1"]], version: "anew" }));
+    await sent(bench, agent, agent.goodRun(await offered(bench, agent), bench.time.now));
+    expect(await archives()).toMatchObject({ lines: 0, faults: [], missing: [] });
+    await months(7);
+    expect(lost(former)).toBe(0);
+    expect(beginsAt()).toBeGreaterThan(FIRST_OFFSET);
+    expect(await archives()).toMatchObject({ faults: [], missing: [], lines: beginsAt() });
+    expect(logged).toContain("an archive of another history is put aside");
+  });
+
+  test("a backup from before what was archived comes back, and the archives are those of its log again", async () => {
+    await months(3);
+    const backup = join(bench.dir, "backup.db");
+    copyDatabase(bench.path, backup);
+    await months(6);
+    const former = archived();
+    expect(former.size).toBeGreaterThan(1);
+    await follows(backup);
+    agent = new TestAgent("web-1");
+    await months(7);
+    expect(lost(former)).toBe(0);
+    expect(await archives()).toMatchObject({ faults: [], missing: [], lines: beginsAt() });
+    expect(isClean(check(bench.db))).toBe(true);
+  });
+
+  test("what only a crash made twice is not put aside", async () => {
+    await months(7);
+    const before = files();
+    await months(3);
+    expect(files()).toEqual(expect.arrayContaining([...before]));
+    expect(files().filter((name) => name.includes("aside"))).toEqual([]);
   });
 });
 

@@ -96,7 +96,12 @@ export class Retention {
     const before = cutOf(this.#parts, keep, clock.now());
     if (before === null || this.#stopped) return;
     const from = log.beginsAt();
-    const path = await writeArchive(archiveDir, log, { from, before });
+    const { path, aside } = await writeArchive(archiveDir, log, { from, before });
+    for (const former of aside)
+      logger.log("warn", "an archive of another history is put aside", {
+        target: "retention",
+        path: former,
+      });
     logger.log("info", "the log's beginning is archived", {
       target: "retention",
       path,

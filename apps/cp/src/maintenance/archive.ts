@@ -35,7 +35,8 @@ export const archiveDir = (dataDir: string): string => join(dataDir, "archive");
 /** Wide enough that names sort as offsets do. */
 const DIGITS = 12;
 const NAME = /^log-(\d{12,})\.ndjson\.zst$/;
-const nameOf = (first: Offset): string => `log-${String(first).padStart(DIGITS, "0")}.ndjson.zst`;
+const SUFFIX = ".ndjson.zst";
+const nameOf = (first: Offset): string => `log-${String(first).padStart(DIGITS, "0")}${SUFFIX}`;
 
 /**
  * The log's beginning up to an offset, as one file that verifies by itself and continues the file before. It has its name only when all of
@@ -45,8 +46,9 @@ export async function writeArchive(
   dir: string,
   log: Pick<EventLog, "segments">,
   { from, before }: { readonly from: Offset; readonly before: Offset },
-): Promise<string> {
+): Promise<{ readonly path: string; readonly aside: readonly string[] }> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const aside = await putAside(dir, log, from);
   const path = join(dir, nameOf(from));
   const partial = `${path}.partial`;
   rmSync(partial, { force: true });
@@ -57,7 +59,42 @@ export async function writeArchive(
     createWriteStream(partial, { mode: 0o600 }),
   );
   putInPlace(partial, path);
-  return path;
+  return { path, aside };
+}
+
+/**
+ * Archives of what the log still has are tries whose rows did not go. One that says something else was written before a backup came back
+ * or an empty database took the place of a lost one: nobody else has its lines any more, so it stays, under a name that no check goes by.
+ */
+async function putAside(
+  dir: string,
+  log: Pick<EventLog, "segments">,
+  from: Offset,
+): Promise<readonly string[]> {
+  const aside: string[] = [];
+  for (const { first, path } of archivesIn(dir)) {
+    if (first < from) continue;
+    const { ends, fault } = await readArchive(path, { next: first, hash: null });
+    const last = ends.at(-1);
+    if (fault === null && (last === undefined || endsIn(log, last))) continue;
+    const to = freeName(path);
+    putInPlace(path, to);
+    aside.push(to);
+  }
+  return aside;
+}
+
+/** The hash covers all that was before, so one that is the same says that all of it is. */
+function endsIn(log: Pick<EventLog, "segments">, { next, hash }: End): boolean {
+  for (const segment of log.segments(offsetAfter(next, -1))) return segment.hash === hash;
+  return false;
+}
+
+function freeName(path: string): string {
+  for (let count = 1; ; count += 1) {
+    const name = path.replace(SUFFIX, `.aside-${count}${SUFFIX}`);
+    if (!existsSync(name)) return name;
+  }
 }
 
 function* textsOf(
@@ -89,23 +126,32 @@ export async function checkArchives(
 ): Promise<CheckedArchives> {
   const faults: string[] = [];
   const missing: string[] = [];
-  let place: Place = { next: FIRST_OFFSET, hash: GENESIS };
+  /** Where segments ended, and with which hash: what comes next continues one of them. */
+  const ends = new Map<number, Sha256>([[FIRST_OFFSET, GENESIS]]);
+  let next: number = FIRST_OFFSET;
   let lines = 0;
   const files = archivesIn(dir);
   const gap = (to: Offset): void =>
-    void (place.next < to && missing.push(`the archive from offset ${place.next} to ${to - 1}`));
+    void (next < to && missing.push(`the archive from offset ${next} to ${to - 1}`));
   for (const { first, path } of files) {
     if (first >= log.offset) continue;
     gap(first);
+    const continued = ends.get(first) ?? null;
+    if (continued === null && first < next)
+      faults.push(`${path}: it begins in the middle of what the archive before it has`);
+    // A file before it that reaches further was written before a backup came back: from here on this one says what happened.
+    for (const end of ends.keys()) if (end > first) ends.delete(end);
     // After a gap its first segment is believed as the beginning: what it continues is not here.
-    const begin: Place = first === place.next ? place : { next: first, hash: null };
-    const read = await readArchive(path, begin);
+    const read = await readArchive(path, { next: first, hash: continued });
     if (read.fault !== null) faults.push(`${path}: ${read.fault}`);
-    lines += read.place.next - first;
-    place = read.place;
+    for (const place of read.ends) ends.set(place.next, place.hash);
+    const end = read.ends.at(-1)?.next ?? first;
+    lines += end - first - Math.max(0, next - first);
+    next = end;
   }
   gap(log.offset);
-  if (faults.length === 0 && place.next === log.offset && place.hash !== log.hash)
+  lines -= Math.max(0, next - log.offset);
+  if (faults.length === 0 && next >= log.offset && ends.get(log.offset) !== log.hash)
     faults.push(`${dir}: its last archive does not end in what the log at ${log.offset} continues`);
   return { files: files.length, lines, faults, missing };
 }
@@ -127,6 +173,9 @@ interface Place {
   readonly next: Offset;
   readonly hash: Sha256 | null;
 }
+interface End extends Place {
+  readonly hash: Sha256;
+}
 
 function archivesIn(dir: string): readonly { readonly first: Offset; readonly path: string }[] {
   if (!existsSync(dir)) return [];
@@ -140,22 +189,24 @@ function archivesIn(dir: string): readonly { readonly first: Offset; readonly pa
     });
 }
 
+/** Where each of its segments ends, as far as they continue each other. */
 async function readArchive(
   path: string,
   begin: Place,
-): Promise<{ readonly place: Place; readonly fault: string | null }> {
-  let place = begin;
+): Promise<{ readonly ends: readonly End[]; readonly fault: string | null }> {
+  const ends: End[] = [];
   try {
     for await (const { head, lines } of segmentsIn(path)) {
-      const what = faultOf(head, lines, place);
+      const what = faultOf(head, lines, ends.at(-1) ?? begin);
       if (what !== null)
-        return { place, fault: `the segment at offset ${head.firstOffset} ${what}` };
-      place = { next: offsetAfter(head.firstOffset, head.count), hash: head.hash };
+        return { ends, fault: `the segment at offset ${head.firstOffset} ${what}` };
+      ends.push({ next: offsetAfter(head.firstOffset, head.count), hash: head.hash });
     }
-    return { place, fault: null };
+    return { ends, fault: null };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    return { place, fault: `it can't be read after offset ${place.next} (${why})` };
+    const { next } = ends.at(-1) ?? begin;
+    return { ends, fault: `it can't be read after offset ${next} (${why})` };
   }
 }
 
