@@ -3,6 +3,7 @@ import {
   type AgentHandlers,
   agentHandlers,
   type Batch,
+  type CpLogger,
   createWriter,
   type LogFields,
   ParkedPolls,
@@ -18,6 +19,7 @@ import type { SeededRandom, SimTime } from "@nixwave/testkit";
 import type { Backup, ControlPlaneDisk } from "./controlPlaneDisk.ts";
 import { type ArmedCrash, Life } from "./crash.ts";
 import type { ReleaseRepository } from "./repository.ts";
+import { RetentionHour } from "./retentionHour.ts";
 import { NO_READER, route } from "./routes.ts";
 
 export interface ControlPlaneParts {
@@ -38,6 +40,7 @@ interface Process {
   readonly life: Life;
   writer: Writer | null;
   handlers: AgentHandlers | null;
+  hour: RetentionHour | null;
 }
 
 /** One look at the repository per so many seconds is enough here: each costs an event, and there are thousands of hours. */
@@ -87,7 +90,7 @@ export class SimControlPlane {
 
   start(): void {
     if (this.#process !== null) return;
-    const process: Process = { life: this.#newLife(), writer: null, handlers: null };
+    const process: Process = { life: this.#newLife(), writer: null, handlers: null, hour: null };
     this.#process = process;
     void this.#boot(process);
   }
@@ -111,6 +114,11 @@ export class SimControlPlane {
   /** `restore FILE`, or `silently`: a disk image that somebody put back without a word. */
   restore(from: Backup, silently: boolean): void {
     from(silently ? null : this.#after);
+  }
+
+  /** The hour of its retention comes. */
+  retain(): void {
+    this.#process?.hour?.comes();
   }
 
   get #after() {
@@ -188,6 +196,8 @@ export class SimControlPlane {
       clock,
       timer: cpTimer,
     });
+    process.hour = this.#newHour(process, writer, log);
+    if (process.hour !== null) await process.hour.start();
     onReady();
     const watch = new ReleaseWatch({
       source: opened.source,
@@ -203,6 +213,28 @@ export class SimControlPlane {
       log,
     });
     await watch.start();
+  }
+
+  #newHour({ life }: Process, writer: Writer, log: CpLogger): RetentionHour | null {
+    const { disk, time, onBug } = this.#parts;
+    const kept = disk.keptLog();
+    if (kept === null) return null;
+    return new RetentionHour({
+      log: kept,
+      submit: writer.submit,
+      life,
+      time,
+      now: () => this.now,
+      logger: {
+        log: (level, message, fields) => {
+          if (life.dead) return;
+          // Nothing but a disk keeps it from what it does.
+          if (level === "error" && !this.isDiskFull)
+            onBug(`${message}: ${String(fields["cause"])}`);
+          else log.log(level, message, fields);
+        },
+      },
+    });
   }
 
   #watched(store: Store): Store {

@@ -3,18 +3,23 @@ import { join } from "node:path";
 import {
   type CpCrash,
   check,
+  checkpointsOf,
   createDatabase,
   isClean,
   type Loaded,
+  type LogRetention,
   openDatabase,
+  type RetentionPorts,
   recover,
   restore,
   type Store,
   sayChecked,
+  sqliteLog,
   sqliteStore,
 } from "@nixwave/cp";
 import type { Channel, Instant } from "@nixwave/effects";
 import type { SeededRandom } from "@nixwave/testkit";
+import { Archives, type StoredSegment } from "./archives.ts";
 import { Chains } from "./chains.ts";
 import { type FilePair, readPair, writeCut } from "./journalDisk.ts";
 import { MemoryDatabase } from "./memoryStore.ts";
@@ -35,12 +40,17 @@ export interface Unclean {
 /** Puts it where the database is: `restore FILE`; or null: an older disk image is in its place, without a word. */
 export type Backup = (after: After | null) => void;
 
+/** What retention keeps within its limits. */
+export type KeptLog = Pick<RetentionPorts, "keep" | "log" | "checkpoints" | "archiveDir">;
+
 /** The control plane's disk: it outlives every process. */
 export interface ControlPlaneDisk {
   /** Names it in messages. */
   readonly place: string;
   /** For a process that starts. */
   store(crash: CpCrash): Store;
+  /** Of the database as it is now. Null where there are no files, and so no archives, or all is kept. */
+  keptLog(): KeptLog | null;
   /** "host rollout journal" → how far it was consumed. */
   streams(): ReadonlyMap<string, number>;
   /** "channel closure". */
@@ -67,6 +77,7 @@ export function memoryControlPlane(): ControlPlaneDisk {
   return {
     place: ":memory:",
     store: (crash) => db.store(crash),
+    keptLog: () => null,
     streams: () =>
       new Map(
         [...db.rows.streams.values()].map(({ value }) => [
@@ -99,19 +110,19 @@ export function memoryControlPlane(): ControlPlaneDisk {
 const FILE = "cp.db";
 
 /** In real files, through the app's own opening, recovery and restoring. */
-export function fileControlPlane(root: string): ControlPlaneDisk {
+export function fileControlPlane(root: string, keep?: LogRetention): ControlPlaneDisk {
   let lives = 0;
   let dir = join(root, "cp-0");
   mkdirSync(dir, { recursive: true });
+  // Beside the databases of all lives: whoever loses one of those, or puts a backup in its place, still has the archives.
+  const archives = new Archives(root);
   createDatabase(join(dir, FILE));
   let db = openDatabase(join(dir, FILE));
   let isArmed = false;
   let before: FilePair | null = null;
-  const next = (): string => {
-    lives += 1;
-    return join(root, `cp-${lives}`);
-  };
+  const next = (): string => join(root, `cp-${(lives += 1)}`);
   const moveTo = (to: string): void => {
+    archives.remember();
     db.close();
     dir = to;
     db = openDatabase(join(dir, FILE));
@@ -133,10 +144,11 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
       return db.name;
     },
     store: (crash) => sqliteStore(db, { crash }),
+    keptLog: () => (keep === undefined ? null : { keep, ...keptLogOf(db, archives.folder) }),
     streams: () => storedStreams(db),
     quarantines: () => storedQuarantines(db),
     replaying: () => replayingIn(db),
-    unclean: () => uncleanIn(db),
+    unclean: () => uncleanIn(db, archives),
     loaded: () => sqliteStore(db, NO_CRASH).load(),
     died: () => {
       const now = readPair(dir, FILE);
@@ -167,6 +179,13 @@ export function fileControlPlane(root: string): ControlPlaneDisk {
     },
   };
 }
+
+/** The app reads over a connection of its own: of this one no statement is left open between two events. */
+const keptLogOf = (db: Connection, archiveDir: string): Omit<KeptLog, "keep"> => ({
+  log: sqliteLog(db),
+  checkpoints: () => checkpointsOf(db),
+  archiveDir,
+});
 
 function putBack(bytes: Buffer, to: string, after: After | null): void {
   const file = after === null ? join(to, FILE) : `${to}-backup.db`;
@@ -202,17 +221,25 @@ const replayingIn = (db: Connection): Map<string, Instant> =>
       .map(({ channel, since }) => [channel, since]),
   );
 
-function uncleanIn(db: Connection): Unclean | null {
+function uncleanIn(db: Connection, archives: Archives): Unclean | null {
   const checked = check(db);
   if (!isClean(checked))
     return { invariant: "I5", what: sayChecked(checked).slice(0, 3).join("; ") };
+  const kept = segmentsOf(db);
+  const archived = archives.before(kept, () => db.serialize());
+  if (typeof archived === "string") return { invariant: "I5", what: archived };
   const chains = new Chains();
-  const segments = db
-    .prepare<[], { lines: string }>("SELECT lines FROM log_segments ORDER BY first_offset")
-    .all();
-  for (const { lines } of segments) {
+  for (const { lines } of [...archived, ...kept]) {
     const what = chains.broken(lines);
     if (what !== null) return { invariant: "I6", what };
   }
   return null;
 }
+
+const segmentsOf = (db: Connection): readonly StoredSegment[] =>
+  db
+    .prepare<[], StoredSegment>(
+      `SELECT first_offset AS firstOffset, count, version, lines, prev_hash AS prevHash, hash
+        FROM log_segments ORDER BY first_offset`,
+    )
+    .all();

@@ -28,6 +28,7 @@ import {
 } from "@nixwave/testkit";
 import { Heard } from "./heard.ts";
 import { type Doubts, difference } from "./parity.ts";
+import { isPruned } from "./retained.ts";
 import { isEverCloned, isEverRevoked } from "./scenario.ts";
 import type { World } from "./world.ts";
 
@@ -88,8 +89,9 @@ export class ControlPlaneWatch {
       this.#replaying.set(channel, { since, before: this.#reports(fleet) });
     for (const [stream, seq] of this.#acked) {
       const stored = this.#streams.get(stream);
-      // Only the journal that a host writes now has a row: whoever forgot has begun anew.
-      if (stored === undefined ? !this.#hasOther(stream) : stored < seq)
+      // Only the journal that a host writes now has a row: whoever forgot has begun anew. Of a pruned rollout none has.
+      const isDropped = this.#hasOther(stream) || isPruned(fleet, stream);
+      if (stored === undefined ? !isDropped : stored < seq)
         this.#hold("I6", `${stream}: ${seq} was acknowledged and is gone`);
     }
     for (const channel of fleet.channels())

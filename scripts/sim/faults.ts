@@ -79,6 +79,9 @@ function strike(world: World, fault: Fault): void {
     case "restored":
     case "set-back":
       return lose(world, fault, world.backups.get(fault) ?? null);
+    case "retains":
+      world.say("cp", "has the hour of its retention");
+      return world.cp.retain();
     case "lies":
     case "mirror-attacks":
       return world.adversary?.strike(fault);
@@ -214,11 +217,13 @@ function lose(
   world.cp.kill();
   world.crashes += 1;
   world.watch.controlPlane.databaseReplaced();
+  world.retained.forget();
   later(world, downMs, () => {
     if (world.cp.isUp) world.cp.kill();
     if (backup === null) world.cp.wipe();
     else world.cp.restore(backup, kind === "set-back");
     world.watch.controlPlane.databaseReplaced();
+    world.retained.forget();
     void world.watch.stored();
     world.cp.start();
   });

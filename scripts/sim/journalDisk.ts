@@ -1,9 +1,13 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Journal } from "@nixwave/agent";
 import type { JournalId } from "@nixwave/effects";
 import type { SeededRandom } from "@nixwave/testkit";
 import { MemoryTables } from "./memoryJournal.ts";
+
+/** Memory, where there is one that looks like a disk: a thousand syncs a world are not what is tested. */
+export const fastFolder = (): string => (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
 
 /** A host's disk with the agent's journal: it outlives every process. */
 export interface JournalDisk {

@@ -68,7 +68,8 @@ export class MemoryDatabase {
       hashEndingAt: async (offsets) =>
         new Map(offsets.flatMap((end) => entryOf(end, this.#ends.get(end)))),
       snapshot: async () => {
-        throw new Error("only a world of files makes checkpoints");
+        // A checkpoint is SQLite's own rows, and what may leave the log for it is in an archive file: this has neither.
+        throw new Error("only worlds on files take checkpoints");
       },
     };
   }

@@ -3,6 +3,7 @@ import { CP_CRASH_POINTS } from "@nixwave/cp";
 import { SeededRandom } from "@nixwave/testkit";
 import { isSigned, liarPlans, turnOf } from "./liarPlans.ts";
 import { type Behaviour, GOOD } from "./machine.ts";
+import { retainPlans } from "./retainPlans.ts";
 import {
   type Fault,
   type HostPlan,
@@ -22,6 +23,10 @@ export function randomScenario(seed: number): Scenario {
   const releases = releasePlans(random.stream("releases"), hosts, calmAtMs);
   const inFiles = seed % 10 === 0;
   const faults = faultPlans(random.stream("faults"), { hosts, calmAtMs, inFiles, releases });
+  const lies = isSigned(seed)
+    ? liarPlans(random.stream("liar"), { turn: turnOf(seed), hosts, calmAtMs, releases })
+    : [];
+  const retains = inFiles ? retainPlans(random.stream("retention"), { calmAtMs, releases }) : null;
   return {
     seed,
     hosts,
@@ -30,12 +35,8 @@ export function randomScenario(seed: number): Scenario {
     inFiles,
     isSigned: isSigned(seed),
     releases,
-    faults: isSigned(seed)
-      ? [
-          ...faults,
-          ...liarPlans(random.stream("liar"), { turn: turnOf(seed), hosts, calmAtMs, releases }),
-        ].sort((a, b) => a.atMs - b.atMs)
-      : faults,
+    ...(retains === null ? {} : { logKept: retains.logKept }),
+    faults: [...faults, ...(retains?.faults ?? []), ...lies].sort((a, b) => a.atMs - b.atMs),
   };
 }
 
@@ -197,8 +198,8 @@ function faultPlans(
   ).sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Lies and attacks are drawn for themselves, and in signed worlds only. */
-type Kind = Exclude<Fault["kind"], "lies" | "mirror-attacks">;
+/** Lies and attacks are drawn for themselves, in signed worlds only; retention likewise, in worlds on files. */
+type Kind = Exclude<Fault["kind"], "lies" | "mirror-attacks" | "retains">;
 
 const KINDS: readonly (readonly [Kind, number])[] = [
   ["crash", 9],

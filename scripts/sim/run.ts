@@ -1,6 +1,7 @@
 import { START } from "@nixwave/testkit";
 import { arm } from "./faults.ts";
 import { unrest } from "./rest.ts";
+import { NOTHING_RETAINED } from "./retained.ts";
 import type { Scenario } from "./scenario.ts";
 import { listenForStrays, type Strays, thrown } from "./thrown.ts";
 import { type Violation, World, type WorldOptions, type WorldResult } from "./world.ts";
@@ -71,6 +72,7 @@ const stillborn = ({ seed }: Scenario, failure: Violation): WorldResult => ({
   fired: 0,
   eventsApplied: 0,
   crashes: 0,
+  retained: NOTHING_RETAINED,
   lied: null,
   digest: "",
   lines: [],

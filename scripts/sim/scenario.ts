@@ -1,4 +1,5 @@
 import type { Agent } from "@nixwave/agent";
+import type { LogRetention } from "@nixwave/cp";
 import type { HostName, Policy } from "@nixwave/effects";
 import type { SeededRandom, Weather } from "@nixwave/testkit";
 import type { LieName } from "./lies.ts";
@@ -16,6 +17,8 @@ export interface Scenario {
   readonly pollWaitSecs: number;
   /** Databases are real files, so that a power cut can tear them. */
   readonly inFiles: boolean;
+  /** How much of the control plane's log is kept, where hours of its retention come. */
+  readonly logKept?: LogRetention;
   /** Releases are signed with real keys and verified on both sides, and there may be somebody who lies. */
   readonly isSigned: boolean;
 }
@@ -91,6 +94,8 @@ export type Fault = At &
         readonly forMs: number;
         readonly weather: Weather;
       }
+    /** The hour of the control plane's retention comes. */
+    | { readonly kind: "retains" }
     | { readonly kind: "jump"; readonly who: string; readonly byMs: number }
     | {
         readonly kind: "reboot";

@@ -8,6 +8,9 @@ export interface Tally {
   fired: number;
   eventsApplied: number;
   crashes: number;
+  checkpoints: number;
+  archived: number;
+  pruned: number;
   /** Of worlds that are signed. */
   signed: number;
   lies: number;
@@ -29,18 +32,24 @@ export const emptyTally = (): Tally => ({
   fired: 0,
   eventsApplied: 0,
   crashes: 0,
+  checkpoints: 0,
+  archived: 0,
+  pruned: 0,
   signed: 0,
   lies: 0,
   refusals: 0,
 });
 
 export function count(tally: Tally, result: WorldResult): void {
-  const { seed, failure, virtualMs, fired, eventsApplied, crashes, lied } = result;
+  const { seed, failure, virtualMs, fired, eventsApplied, crashes, retained, lied } = result;
   tally.worlds += 1;
   tally.virtualMs += virtualMs;
   tally.fired += fired;
   tally.eventsApplied += eventsApplied;
   tally.crashes += crashes;
+  tally.checkpoints += retained.checkpoints;
+  tally.archived += retained.archived;
+  tally.pruned += retained.pruned;
   if (lied !== null) {
     tally.signed += 1;
     tally.lies += lied.told;
@@ -62,6 +71,9 @@ export function add(tally: Tally, other: Tally): void {
   tally.fired += other.fired;
   tally.eventsApplied += other.eventsApplied;
   tally.crashes += other.crashes;
+  tally.checkpoints += other.checkpoints;
+  tally.archived += other.archived;
+  tally.pruned += other.pruned;
   tally.signed += other.signed;
   tally.lies += other.lies;
   tally.refusals += other.refusals;
@@ -78,7 +90,8 @@ export function sayTally(tally: Tally, seconds: number): string {
     `${n(tally.worlds)} worlds in ${n(seconds)} s, ${(tally.worlds / seconds).toFixed(1)} a second`,
     `${days} of virtual time in ${n(tally.fired)} steps`,
     `${n(tally.eventsApplied)} agents' events applied, ${n(tally.crashes)} crashes survived`,
-    `${n(tally.signed)} of them signed, with ${n(tally.lies)} lies told and ${n(tally.refusals)} dispatches refused`,
+    `${n(tally.checkpoints)} checkpoints, the log's beginning archived ${n(tally.archived)} times, ${n(tally.pruned)} rollouts pruned`,
+    `${n(tally.signed)} worlds signed, with ${n(tally.lies)} lies told and ${n(tally.refusals)} dispatches refused`,
     tally.failed.length === 0 ? "every invariant held" : `${n(tally.failed.length)} FAILED`,
   ].join("; ");
 }

@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { HttpAnswer, HttpRequest } from "@nixwave/agent";
 import type { Batch } from "@nixwave/cp";
@@ -28,9 +27,10 @@ import { Adversary, type Lied } from "./adversary.ts";
 import { SimHost } from "./agentProcess.ts";
 import { SimControlPlane } from "./controlPlane.ts";
 import { type Backup, fileControlPlane, memoryControlPlane } from "./controlPlaneDisk.ts";
-import { fileJournal, type JournalDisk, memoryJournal } from "./journalDisk.ts";
+import { fastFolder, fileJournal, type JournalDisk, memoryJournal } from "./journalDisk.ts";
 import { type Behaviour, GOOD, Machine } from "./machine.ts";
 import { ReleaseRepository } from "./repository.ts";
+import { Retained, type RetainedCounts } from "./retained.ts";
 import type { Fault, HostPlan, ReleasePlan, Scenario } from "./scenario.ts";
 import { SignedRepository } from "./signedRepository.ts";
 import { Watch } from "./watch.ts";
@@ -43,6 +43,7 @@ export interface WorldResult {
   readonly fired: number;
   readonly eventsApplied: number;
   readonly crashes: number;
+  readonly retained: RetainedCounts;
   /** Null where nothing is signed. */
   readonly lied: Lied | null;
   readonly digest: string;
@@ -83,6 +84,7 @@ export class World {
   readonly revoked = new Set<HostName>();
   readonly backups = new Map<Fault, Backup>();
   readonly watch: Watch;
+  readonly retained: Retained;
   violation: Violation | null = null;
   crashes = 0;
   eventsApplied = 0;
@@ -97,6 +99,7 @@ export class World {
     this.scenario = scenario;
     this.random = new SeededRandom(scenario.seed, "world");
     this.watch = new Watch(this);
+    this.retained = new Retained(this);
     this.chronicle = new Chronicle({ now: () => this.time.nowMs, isKept: isTold, onLine });
     const { inFiles, isSigned } = scenario;
     this.#folder = inFiles || isSigned ? mkdtempSync(join(fastFolder(), "nixwave-sim-")) : null;
@@ -104,7 +107,7 @@ export class World {
     this.repository = signed ?? new ReleaseRepository();
     this.adversary = signed === null ? null : new Adversary(this, signed);
     this.cp = new SimControlPlane({
-      disk: inFiles ? fileControlPlane(this.#inFolder()) : memoryControlPlane(),
+      disk: inFiles ? fileControlPlane(this.#inFolder(), scenario.logKept) : memoryControlPlane(),
       time: this.time,
       random: this.random.stream("cp"),
       repository: this.repository,
@@ -299,6 +302,7 @@ export class World {
       fired: this.time.fired,
       eventsApplied: this.eventsApplied,
       crashes: this.crashes,
+      retained: this.retained.counts,
       lied: this.adversary?.counted() ?? null,
       digest: this.chronicle.digest(),
       lines: this.chronicle.lines,
@@ -328,6 +332,7 @@ export class World {
   #committed(batch: Batch, now: Instant): void {
     if (this.#isWatched) this.watch.controlPlane.committed(batch, now);
     this.adversary?.truth.committed(batch);
+    this.retained.committed(batch);
     if (batch.segment === null) return;
     const { firstOffset, count, hash } = batch.segment;
     this.say("cp", `commits ${count} lines from ${firstOffset} as ${hash.slice(0, 8)}`);
@@ -387,9 +392,6 @@ export class World {
     };
   }
 }
-
-/** Memory, where there is one that looks like a disk: a thousand syncs a world are not what is tested. */
-const fastFolder = (): string => (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
 
 const edge = <T extends HostName | Channel>(gates: T, gated: T) => ({
   gates,
