@@ -144,4 +144,19 @@ export const HOST_BUGS: readonly Bug[] = [
     ground: seed(2),
     tells: ["I3"],
   },
+  {
+    name: "rollback-waits-to-be-known",
+    what: "An agent rolls back only when the control plane has taken what it reported, so a host that is cut off stays ill.",
+    file: `${AGENT}/agent.ts`,
+    find: "  const workers = workersOf(parts, mailbox, () => heartbeats.ask());\n",
+    replace: `  const own = workersOf(parts, mailbox, () => heartbeats.ask());
+  const fireRollback: typeof own.activation.fireRollback = (rolloutId) => {
+    if (journal.outbox.counts().unacknowledged === 0) own.activation.fireRollback(rolloutId);
+    else timer.after(1000, () => fireRollback(rolloutId));
+  };
+  const workers = { ...own, activation: { ...own.activation, fireRollback } };
+`,
+    ground: seed(17),
+    tells: ["I11"],
+  },
 ];

@@ -72,6 +72,8 @@ export class SimHost {
   isDiskFull = false;
   /** It never comes back. */
   isGone = false;
+  /** When its agent last began, by the world's time. */
+  startedAtMs = 0;
   #process: Process | null = null;
   readonly #pace = new Pace();
   readonly #parts: HostParts;
@@ -161,6 +163,7 @@ export class SimHost {
         if (!life.dead && !(error instanceof SimulatedCrash)) onBug(`broken: ${stackOf(error)}`);
       },
     });
+    this.startedAtMs = this.#parts.time.nowMs;
     say("the agent starts");
     this.#process = { life, agent, journal };
   }

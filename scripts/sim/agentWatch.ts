@@ -9,6 +9,7 @@ import {
   type UnitPurpose,
 } from "@nixwave/effects";
 import type { SimHost } from "./agentProcess.ts";
+import { Alone } from "./alone.ts";
 import { type Machine, OLD } from "./machine.ts";
 import { Soaks } from "./soaks.ts";
 import type { World } from "./world.ts";
@@ -32,14 +33,19 @@ export class AgentWatch {
   readonly #proven = new Map<HostName, Set<ClosureHash>>();
   /** Per machine: a clone writes the same journal on its own. */
   readonly #journals = new Map<SimHost, JournalMarks>();
+  readonly #alone: Alone;
 
   readonly #soaks = new Soaks();
 
   constructor(world: World) {
     this.#world = world;
+    this.#alone = new Alone(world.scenario);
   }
 
-  fired({ unit: { purpose, rolloutId }, closure }: UnitRun, host: SimHost): void {
+  fired(run: UnitRun, host: SimHost): void {
+    const { purpose, rolloutId } = run.unit;
+    const { closure } = run;
+    this.#hold("I11", this.#alone.fired(run, host, this.#world.time.nowMs));
     this.#aimed({ purpose, rolloutId, closure }, host);
   }
 
@@ -74,6 +80,7 @@ export class AgentWatch {
   /** A record of the host has moved in its journal. */
   moved(host: SimHost, machine: Machine, to: string): void {
     const { journal } = host;
+    this.#alone.moved(host, to, this.#world.time.nowMs);
     if (journal === null) return;
     this.journal(host);
     const { repository, time } = this.#world;

@@ -131,6 +131,10 @@ export class Machine {
     return healthyAfterSecs === null || !declaresProbes || answersAfterSecs > PROBE_TIMEOUT_SECS;
   }
 
+  realiseMsOf(hash: ClosureHash): number {
+    return this.#parts.behaviourOf(hash).realiseSecs * 1000;
+  }
+
   get answersAfterMs(): number {
     return this.#parts.behaviourOf(this.system.running).answersAfterSecs * 1000;
   }
