@@ -212,7 +212,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: "  to.gatesAt = from.gatesAt;\n",
     replace:
       '  to.gatesAt = from.gatesAt;\n  to.heldTaken = from.heldTaken;\n  for (const host of from.replayed) {\n    to.replayed.add(host);\n    to.fleet.apply({ kind: "HostReplayed", host });\n  }\n',
-    ground: seed(10_347),
+    ground: seed(57_265),
     tells: ["I7"],
   },
   {

@@ -1,10 +1,11 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterEach, expect, test } from "vitest";
 import { type Bench, openBench } from "../bench.fixture.ts";
 import { releaseOf, TestAgent } from "../fleet.fixture.ts";
 import { offered, opened, seenAll, sent } from "../scenes.fixture.ts";
-import { databasePath } from "../store/database.ts";
+import { DatabaseUnusable, databasePath } from "../store/database.ts";
 import { backup, restore } from "./backup.ts";
 import { check, isClean } from "./check.ts";
 import { recover } from "./recover.ts";
@@ -123,6 +124,31 @@ test("a recovery that is started again leaves its database alone", async () => {
   expect(recover(bench.dir, { channels: [channel], now: bench.time.now }).began).toBe(false);
   await bench.reopen();
   expect(bench.db.prepare("SELECT * FROM replay_gates").all()).toEqual([]);
+});
+
+test("a backup whose schema or pages can't be read is refused in a sentence, and nothing stays where the database goes", async () => {
+  const bench = await begin();
+  const damage = {
+    schema: (db: Database.Database) => {
+      db.unsafeMode(true);
+      db.pragma("writable_schema = ON");
+      db.exec("UPDATE sqlite_schema SET sql = 'nothing' WHERE name = 'log_segments'");
+    },
+    "a table": (db: Database.Database) => db.exec("DROP TABLE releases"),
+  };
+  for (const [what, damaged] of Object.entries(damage)) {
+    const file = join(bench.dir, `damaged ${what}.db`);
+    backup(bench.dir, file);
+    const db = new Database(file);
+    damaged(db);
+    db.close();
+    const data = join(bench.dir, `restored ${what}`);
+    expect(() => restore(data, file, bench.time.now)).toThrow(DatabaseUnusable);
+    expect(() => restore(data, file, bench.time.now)).toThrow(
+      /can't be restored .*: look at the disk, or take another backup/,
+    );
+    expect(existsSync(data) ? readdirSync(data) : []).toEqual([]);
+  }
 });
 
 test("a backup that can't be written leaves nothing behind", async () => {

@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import type { Instant } from "@nixwave/effects";
+import Database from "better-sqlite3";
 import {
   DatabaseUnusable,
   databasePath,
@@ -41,18 +42,47 @@ export function restore(
     throw new DatabaseUnusable(
       `${path} is there: move it and its -wal away first, so that nothing is lost by a slip.`,
     );
-  verify(file);
+  readable(file, () => verify(file));
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const partial = `${path}.partial`;
-  copyFileSync(file, partial);
-  const db = openDatabase(partial);
-  const channels = [...new Set(loadReleases(db).map(({ channel }) => channel))];
-  markNoncesSince(db, nextSecond(now));
-  closeReplayGates(db, channels, now);
-  db.pragma("wal_checkpoint(TRUNCATE)");
-  db.close();
-  putInPlace(partial, path);
-  return { path, channels: channels.length };
+  try {
+    copyFileSync(file, partial);
+    const channels = readable(file, () => closeGates(partial, now));
+    putInPlace(partial, path);
+    return { path, channels };
+  } catch (cause) {
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(`${partial}${suffix}`, { force: true });
+    throw cause;
+  }
+}
+
+/** How many channels have a gate now. */
+function closeGates(path: string, now: Instant): number {
+  const db = openDatabase(path);
+  try {
+    const channels = [...new Set(loadReleases(db).map(({ channel }) => channel))];
+    markNoncesSince(db, nextSecond(now));
+    closeReplayGates(db, channels, now);
+    db.pragma("wal_checkpoint(TRUNCATE)");
+    return channels.length;
+  } finally {
+    db.close();
+  }
+}
+
+/** Damage shows where it is read first: a header, the schema, a page, or a table that is not there. */
+function readable<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof Database.SqliteError)) throw cause;
+    throw new DatabaseUnusable(
+      `${file} can't be restored (${cause.message}): look at the disk, or take another backup.`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 function verify(file: string): void {
