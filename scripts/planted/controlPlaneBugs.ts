@@ -222,7 +222,7 @@ export const CONTROL_PLANE_BUGS: readonly Bug[] = [
     find: '  return input.failures > input.maxFailures ? halt(rollout, "failures", now) : rollout;\n}\n\nexport function hostChangedWhileRunning(',
     replace:
       '  return input.failures > 0 ? halt(rollout, "failures", now) : rollout;\n}\n\nexport function hostChangedWhileRunning(',
-    ground: seed(90),
+    ground: seed(138),
     tells: ["I8"],
   },
   {
