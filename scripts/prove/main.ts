@@ -1,11 +1,11 @@
 import { runCommand, wholeNumber } from "../command.ts";
 import { ROOT } from "../source.ts";
 import { runLanes } from "../verify/run.ts";
-import { type Asked, proofs } from "./proofs.ts";
+import { type Asked, proofs, WORLDS_SECS_MAX } from "./proofs.ts";
 
 const USAGE = `pnpm prove                          10,000 seeded worlds, a fleet of 10,000 hosts, every interleaving of small worlds
 pnpm prove [--seeds N] [--fleet N]  as many worlds and hosts
-pnpm prove [--seconds N]            all worlds within N seconds (default 2,400), or it fails
+pnpm prove [--seconds N]            all worlds within N seconds (default ${WORLDS_SECS_MAX}), or it fails
 `;
 
 const PROVE = {
@@ -14,7 +14,7 @@ const PROVE = {
   options: {
     seeds: { type: "string", default: "10,000" },
     fleet: { type: "string", default: "10,000" },
-    seconds: { type: "string", default: "2,400" },
+    seconds: { type: "string", default: `${WORLDS_SECS_MAX}` },
   },
 } as const;
 

@@ -34,7 +34,6 @@ export class AgentWatch {
   /** Per machine: a clone writes the same journal on its own. */
   readonly #journals = new Map<SimHost, JournalMarks>();
   readonly #alone: Alone;
-
   readonly #soaks = new Soaks();
 
   constructor(world: World) {

@@ -41,9 +41,7 @@ function couldGoOn(fleet: Fleet, release: Release, rollout: Rollout): string | n
   const failing = states.filter(({ record, marks }) => isFailing(record, marks));
   const isBack = ({ record, marks }: State): boolean =>
     marks.lostAt === null && record?.kind === "Reverted";
-  // One that was lost and found is no failure any more, which counts at its next step; who has forgotten takes none in a halted rollout.
-  const mayStepNoMore = states.some(({ marks }) => marks.forgottenAt !== null);
-  if (kind === "Failed" && rollout.cause === "failures" && failing.length > 0 && !mayStepNoMore)
+  if (kind === "Failed" && rollout.cause === "failures" && failing.length > 0)
     return failing.every(isBack) ? `${rolloutId} is Failed, and each failed host is back` : null;
   if (kind !== "Active") return null;
   const failures = failing.length;

@@ -73,7 +73,7 @@ export function fleetInputSchema<W extends string | number>(at: z.ZodType<Instan
   const host = { rolloutId: rolloutIdText, host: hostName };
   return z.discriminatedUnion("kind", [
     z.object({ ...of("HostLost"), ...failureCount, ...host }).readonly(),
-    z.object({ ...of("HostFound"), ...host }).readonly(),
+    z.object({ ...of("HostFound"), ...failureCount, ...host }).readonly(),
     z.object({ ...of("HostForgot"), ...host, journalId, attempt }).readonly(),
     z.object({ ...of("Frozen"), freeze: freezeSchema(at) }).readonly(),
     z.object({ ...of("Unfrozen"), ...who, freezeId }).readonly(),

@@ -39,7 +39,7 @@ export interface IndexRow {
  * Raised by whoever changes what a stored line means to the fold, or what the fold writes; the start after that takes a checkpoint.
  * 2: the terms of a record have the digest of its closure.
  * 3: what a stream had before a newer acknowledgement is stepped also after it (docs/decisions/0033).
- * 4: what is acknowledged takes any later attempt, not the next alone (docs/decisions/0028).
+ * 4: what is acknowledged takes any later attempt, not the next alone (docs/decisions/0028); a host that is found carries the count of failures (0036).
  */
 export const REDUCERS_VERSION = 4;
 

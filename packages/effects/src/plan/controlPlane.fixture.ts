@@ -94,6 +94,12 @@ export class ControlPlane {
   fold(input: Input): void {
     this.inputs.push(input);
     for (const change of foldInput(this.fleet, input).changes) this.fleet.apply(change);
+    if (!("failures" in input)) return;
+    const { failures, reverted } = this.fleet.failures(input.rolloutId);
+    invariant(
+      failures === input.failures && reverted === input.reverted,
+      `${input.kind} carries ${input.failures} failures, ${input.reverted} of them reverted, and folding it counts ${failures} and ${reverted}`,
+    );
   }
 
   /** An operator's input, or the sentence that refuses it. */

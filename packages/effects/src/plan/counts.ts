@@ -2,6 +2,7 @@ import type { HostName } from "../ids.ts";
 import type { FailureCount } from "../rollout/input.ts";
 import {
   type Counted,
+  hasReverted,
   holdsSlot,
   isFailing,
   type Member,
@@ -139,7 +140,7 @@ export function scan(rollouts: Iterable<RolloutEntry>): Counts {
 const countedAs = (member: Member): Counted => ({
   standing: standingOf(member),
   failing: isFailing(member),
-  reverted: isFailing(member) && member.record?.kind === "Reverted" && member.marks.lostAt === null,
+  reverted: hasReverted(member),
   slots: holdsSlot(member) ? budgetsOf(member) : [],
   wave: member.listed?.wave ?? null,
 });

@@ -76,11 +76,11 @@ function silenceInput(member: Member, look: Look): Input | null {
   const of = { rolloutId: rollout.rolloutId, host: host.host, at: look.now };
   if (marks.lostAt !== null) {
     const isHeard = host.lastHeardAt !== null && host.lastHeardAt >= marks.lostAt;
-    return isHeard ? { kind: "HostFound", ...of } : null;
+    return isHeard ? { kind: "HostFound", ...of, ...look.failuresWith(member, "found") } : null;
   }
   const deadline = lostDeadline(member, look);
   if (deadline === null || look.now < deadline) return null;
-  return { kind: "HostLost", ...of, ...look.failuresWith(member) };
+  return { kind: "HostLost", ...of, ...look.failuresWith(member, "lost") };
 }
 
 /** Passed over, so that its wave need not wait for it; and back. */

@@ -10,7 +10,7 @@ import type { FailureCount, HostForgot, HostStateChanged } from "../rollout/inpu
 import { noMarks } from "../rollout/state.ts";
 import type { Instant } from "../time.ts";
 import type { FleetState } from "./fleet.ts";
-import { isFailing } from "./member.ts";
+import { hasReverted, isFailing } from "./member.ts";
 
 /** For a change of a record's state, made before or after the record was applied to the fleet: the count is the same. */
 export function hostStateChanged(
@@ -41,11 +41,10 @@ function countWith(fleet: FleetState, before: HostRollout, after: HostRollout): 
   // A new failure is not covered by an old forgiveness. The fleet may hold the record already: only `before` tells what is new.
   const isNew = after.kind === "Failed" && before.kind !== "Failed";
   const will = { record: after, marks: isNew ? { ...marks, forgivenAt: null } : marks };
-  const fails = isFailing(will);
-  const reverts = fails && after.kind === "Reverted" && marks.lostAt === null;
   return {
-    failures: counted.failures + Number(fails) - Number(member?.counted.failing ?? false),
-    reverted: counted.reverted + Number(reverts) - Number(member?.counted.reverted ?? false),
+    failures: counted.failures + Number(isFailing(will)) - Number(member?.counted.failing ?? false),
+    reverted:
+      counted.reverted + Number(hasReverted(will)) - Number(member?.counted.reverted ?? false),
     maxFailures: counted.maxFailures,
   };
 }

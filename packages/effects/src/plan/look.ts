@@ -5,7 +5,7 @@ import type { ChannelEntry } from "./channel.ts";
 import type { Counts } from "./counts.ts";
 import type { FleetIndex } from "./fleetIndex.ts";
 import type { Blocked, Gate } from "./gates.ts";
-import { isFailing, type Member, type RolloutEntry } from "./member.ts";
+import { hasReverted, isFailing, type Member, type RolloutEntry } from "./member.ts";
 import { compareNames } from "./releaseIndex.ts";
 
 /** Hosts named as evidence of one block: enough to go and see, few enough to read. */
@@ -21,7 +21,7 @@ export class Look {
   readonly now: Instant;
   readonly #taken = new Map<string, Set<HostName>>();
   readonly #evidence = new Map<string, readonly HostName[]>();
-  readonly #lost = new Map<RolloutEntry, number>();
+  readonly #changed = new Map<RolloutEntry, Pick<FailureCount, "failures" | "reverted">>();
   readonly #ofRollout = new Map<RolloutEntry, Map<Gate, Blocked | null>>();
 
   constructor(index: FleetIndex, counts: Counts, now: Instant) {
@@ -56,13 +56,23 @@ export class Look {
     return all.toSorted(compareNames).slice(0, EVIDENCE_MAX);
   }
 
-  /** Counted as folding this input will count it: a host lost earlier in this call is a failure already. */
-  failuresWith(member: Member): FailureCount {
-    const { rollout } = member;
-    const earlier = (this.#lost.get(rollout) ?? 0) + (isFailing(member) ? 0 : 1);
-    this.#lost.set(rollout, earlier);
+  /** Counted as folding this input will count it: whoever was lost or found earlier in this call is so already. */
+  failuresWith(member: Member, becomes: "lost" | "found"): FailureCount {
+    const { rollout, record } = member;
+    // As stepMarks has it: nobody has forgiven a new loss yet.
+    const lost = { ...member.marks, lostAt: this.now, forgivenAt: null };
+    const marks = becomes === "lost" ? lost : { ...member.marks, lostAt: null };
+    const will = { record, marks };
+    const earlier = this.#changed.get(rollout) ?? { failures: 0, reverted: 0 };
+    const failures = earlier.failures + Number(isFailing(will)) - Number(isFailing(member));
+    const reverted = earlier.reverted + Number(hasReverted(will)) - Number(hasReverted(member));
+    this.#changed.set(rollout, { failures, reverted });
     const counted = this.counts.failures(rollout);
-    return { ...counted, failures: counted.failures + earlier };
+    return {
+      ...counted,
+      failures: counted.failures + failures,
+      reverted: counted.reverted + reverted,
+    };
   }
 
   /** The member moves: it holds a slot of each of its budgets for the rest of this call. */

@@ -111,6 +111,10 @@ export function isFailing(member: Pick<Member, "record" | "marks">): boolean {
   return member.marks.forgivenAt === null && hasFailed(member);
 }
 
+/** One of these failures, and back on what it ran before. */
+export const hasReverted = (member: Pick<Member, "record" | "marks">): boolean =>
+  isFailing(member) && member.record?.kind === "Reverted" && member.marks.lostAt === null;
+
 /** Failed, Reverted or lost, forgiven or not. */
 const hasFailed = ({ record, marks }: Pick<Member, "record" | "marks">): boolean =>
   marks.lostAt !== null || record?.kind === "Failed" || record?.kind === "Reverted";

@@ -153,6 +153,25 @@ describe("never", () => {
     });
   });
 
+  test("does a failure count that is over by then, where one host is found and another lost in the same plan (hazard 32)", () => {
+    const names = ["web-1", "web-2"];
+    const cp = heard(new ControlPlane(), ...names);
+    verified(cp, { waves: [names], policy: { maxFailures: 1 } });
+    for (const name of names) deeds(cp, name, "ack", "run");
+    cp.now = addSecs(cp.now, 600);
+    heard(cp, "web-2");
+    cp.now = addSecs(cp.now, 350);
+    cp.commit();
+    cp.now = addSecs(cp.now, 600);
+    heard(cp, "web-1");
+    expect(cp.inputs.slice(-3).map(({ kind }) => kind)).toEqual([
+      "HostLost",
+      "HostFound",
+      "HostLost",
+    ]);
+    expect(cp.fleet.newestRollout(stable)?.kind).toBe("Active");
+  });
+
   test("does a channel that can't be verified open an edge (hazard 33)", () => {
     const cp = heard(new ControlPlane(), "web-1");
     cp.commit({

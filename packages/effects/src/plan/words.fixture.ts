@@ -26,6 +26,8 @@ function detail(input: Input): string {
       return ` ${input.from} -> ${input.to} (${input.failures} failed, ${input.reverted} of them reverted, ${input.maxFailures} allowed)`;
     case "HostLost":
       return ` (${input.failures} failed, ${input.maxFailures} allowed)`;
+    case "HostFound":
+      return ` (${input.failures} failed, ${input.reverted} of them reverted)`;
     case "HostSkipped":
       return ` (${input.reason})`;
     case "DispatchCancelled":
@@ -55,7 +57,6 @@ function detail(input: Input): string {
     case "OperatorRetried":
     case "OperatorCancelled":
     case "RetentionExpired":
-    case "HostFound":
     case "HostForgot":
       return "";
   }

@@ -1,6 +1,8 @@
 import type { ByKind } from "../interpret.ts";
 import type { Instant } from "../time.ts";
 import type {
+  FailureCount,
+  HostFound,
   HostLost,
   HostStateChanged,
   OperatorAdvanced,
@@ -88,14 +90,17 @@ export function hostChangedWhileRunning(
   return input.failures > input.maxFailures ? halt(rollout, "failures", now) : rollout;
 }
 
-/**
- * Still halted once every failed host is back on what it ran; a cancelled rollout keeps its cause (hazard 30). Whatever the host did:
- * one that was lost and found is no failure any more, and its next step may leave only reverted ones.
- */
-export function hostChangedWhileFailed(rollout: FailedRollout, input: HostStateChanged): Verdict {
-  if (rollout.cause !== "failures" || input.to === "Failed") return rollout;
-  if (input.failures === 0 || input.reverted < input.failures) return rollout;
+/** Whatever the host did but fail: a new attempt of one that had failed may leave only reverted ones. */
+export const hostChangedWhileFailed = (rollout: FailedRollout, input: HostStateChanged): Verdict =>
+  input.to === "Failed" ? rollout : onceReverted(rollout, input);
+/** A host that was lost is a failure that is not back; one that is found is none any more. */
+export const foundWhileFailed = (rollout: FailedRollout, input: HostFound): Verdict =>
+  onceReverted(rollout, input);
+
+/** Still halted once every failed host is back on what it ran; a cancelled rollout keeps its cause (hazard 30). */
+function onceReverted(rollout: FailedRollout, { failures, reverted }: FailureCount): Verdict {
   const { haltedAt, cause } = rollout;
+  if (cause !== "failures" || failures === 0 || reverted < failures) return rollout;
   return { ...base(rollout), kind: "Reverted", haltedAt, cause };
 }
 

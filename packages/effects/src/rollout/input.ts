@@ -142,8 +142,8 @@ export interface HostLost extends OfRollout, FailureCount {
   readonly kind: "HostLost";
   readonly host: HostName;
 }
-/** Heard again: taken out of the count; it never un-halts. */
-export interface HostFound extends OfRollout {
+/** Heard again: taken out of the count, which is without it here; it never un-halts. */
+export interface HostFound extends OfRollout, FailureCount {
   readonly kind: "HostFound";
   readonly host: HostName;
 }

@@ -51,7 +51,7 @@ const CASES: readonly [string, HostMarks, Input, Partial<HostMarks>][] = [
     { kind: "HostLost", ...of, ...count },
     { lostAt: START, forgivenAt: null },
   ],
-  ["found", { ...none, lostAt: START }, { kind: "HostFound", ...of }, { lostAt: null }],
+  ["found", { ...none, lostAt: START }, { kind: "HostFound", ...of, ...count }, { lostAt: null }],
   [
     "forgotten",
     none,

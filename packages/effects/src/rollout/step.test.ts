@@ -96,7 +96,7 @@ const INPUTS: ByKind<RolloutStepInput> = {
   OperatorCancelled: { ...of, ...who, kind: "OperatorCancelled" },
   RetentionExpired: { ...of, kind: "RetentionExpired" },
   HostLost: { ...of, ...tooMany, kind: "HostLost", host },
-  HostFound: { ...of, kind: "HostFound", host },
+  HostFound: { ...of, ...tooMany, kind: "HostFound", host },
   HostForgot: {
     ...of,
     kind: "HostForgot",
@@ -125,7 +125,7 @@ const EXPECTED: { readonly [K in RolloutStepKind]: { readonly [S in RolloutState
   OperatorCancelled: row("Failed Failed + Failed - -"),
   RetentionExpired: row("- Pruned Pruned Pruned Pruned ="),
   HostLost: row("Failed Failed = Failed = ="),
-  HostFound: row("= = = = = ="),
+  HostFound: row("= = Reverted = = ="),
   HostForgot: row("= = = = = ="),
 };
 
@@ -199,6 +199,15 @@ describe("the rollout's rules", () => {
     const well = { ...reverts, from: "Soaking", to: "Converged" } as const;
     expect(step(ROLLOUTS.Failed, { ...well, failures: 2, reverted: 1 })).toBe(ROLLOUTS.Failed);
     expect(step(ROLLOUTS.Failed, { ...well, failures: 1, reverted: 1 })?.kind).toBe("Reverted");
+  });
+
+  test("nor is one that was lost and is found: with it the last failed host may be back", () => {
+    const found = INPUTS.HostFound;
+    expect(step(ROLLOUTS.Failed, { ...found, failures: 2, reverted: 1 })).toBe(ROLLOUTS.Failed);
+    expect(step(ROLLOUTS.Failed, { ...found, failures: 1, reverted: 1 })?.kind).toBe("Reverted");
+    expect(step(ROLLOUTS.Failed, { ...found, failures: 0, reverted: 0 })).toBe(ROLLOUTS.Failed);
+    const cancelled = { ...halted("cancelled"), kind: "Failed" } as const;
+    expect(step(cancelled, found)).toBe(cancelled);
   });
 
   test("a cancelled rollout is cleared by nobody and reverts by nothing", () => {

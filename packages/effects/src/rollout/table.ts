@@ -7,6 +7,7 @@ import {
   completed,
   ended,
   expired,
+  foundWhileFailed,
   hostChangedWhileFailed,
   hostChangedWhileReverted,
   hostChangedWhileRunning,
@@ -126,7 +127,7 @@ export const ROLLOUT_TABLE: {
     OperatorCancelled: cancelled,
     RetentionExpired: expired,
     HostLost: stay,
-    HostFound: stay,
+    HostFound: foundWhileFailed,
     HostForgot: stay,
   },
   Reverted: {

@@ -187,7 +187,7 @@ function inputsOf(): RolloutInputs {
     OperatorCancelled: { ...of, ...who, kind: "OperatorCancelled" },
     RetentionExpired: { ...of, kind: "RetentionExpired" },
     HostLost: { ...ofHost, ...count, kind: "HostLost" },
-    HostFound: { ...ofHost, kind: "HostFound" },
+    HostFound: { ...ofHost, ...count, kind: "HostFound" },
     HostForgot: { ...ofHost, kind: "HostForgot", journalId, attempt: again },
   };
 }
